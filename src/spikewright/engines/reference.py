@@ -1,0 +1,188 @@
+"""The reference engine: slow, short, and the living definition of what a network does.
+
+Step k, population by population in the program's order:
+1 *deliver*: what is due at k, plus what enters from outside, plus biases; jumps are added to their variables;
+2 *integrate*; 3 *fire*; 4 *reset*; 5 *emit*: sources in ascending order, each adding weight times value to its targets at
+step k + lag.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from spikewright import rng
+from spikewright.engines.engine import Engine
+from spikewright.engines.program import PopulationProgram, Program, ProjectionProgram
+from spikewright.engines.recording import Recording, Spikes, State
+from spikewright.network.expression import evaluate, lift
+from spikewright.network.model import Noise
+
+_normal = lift(
+    lambda u, w: math.sqrt(-2.0 * math.log(1.0 - u)) * math.cos(2.0 * math.pi * w), 2
+)
+SAMPLE_SHIFT = 40
+"""A draw's counter is the step plus the sample number shifted by this many bits."""
+
+
+class Reference(Engine):
+    """Plain NumPy, one operation after the other."""
+
+    name: ClassVar[str] = "reference"
+
+    def _advance(
+        self,
+        program: Program,
+        inputs: Mapping[tuple[str, str], NDArray[Any]],
+        steps: int,
+        batch: int,
+        seed: int,
+        first_sample: int,
+        record: Mapping[str, tuple[str, ...]],
+        spikes: tuple[str, ...],
+        state: State,
+    ) -> Recording:
+        network = program.network
+        values = {n: {v: x.copy() for v, x in vs.items()} for n, vs in state.values.items()}
+        waiting = {n: x.copy() for n, x in state.waiting.items()}
+        pending = {place: x.copy() for place, x in state.pending.items()}
+        traces: dict[str, dict[str, NDArray[Any]]] = {
+            n: {v: np.zeros((steps, batch, program.populations[n].n), program.populations[n].dtype)
+                for v in vs}
+            for n, vs in record.items()
+        }  # fmt: skip
+        sent = {n: np.zeros((batch, p.n), np.int64) for n, p in program.populations.items()}
+        activity = {n: np.zeros((steps, batch), np.int64) for n in program.populations}
+        kept: dict[str, list[tuple[int, NDArray[Any], NDArray[Any], NDArray[Any]]]] = {
+            n: [] for n in spikes
+        }
+        for index in range(steps):
+            k = state.step + index
+            for name, p in program.populations.items():
+                ports = {}
+                for port in p.population.model.inputs:
+                    slot = pending[name, port][k % program.ring[name, port]]
+                    arrived = slot.copy()
+                    slot[...] = 0
+                    outside = inputs.get((name, port))
+                    if outside is not None and index < len(outside):
+                        arrived = arrived + outside[index]
+                    for bias in p.biases.get(port, ()):
+                        arrived = arrived + bias
+                    ports[port] = arrived
+                noise = _draw(program, p, seed, first_sample, batch, k)
+                output = step(p, values[name], ports, noise, waiting.get(name))
+                sample, address = np.nonzero(output)
+                value = output[sample, address]
+                np.add.at(sent[name], (sample, address), 1)
+                activity[name][index] = np.bincount(sample, minlength=batch)
+                if name in kept:
+                    kept[name].append((index, sample, address, value))
+                for variable, trace in traces.get(name, {}).items():
+                    trace[index] = output if variable == "output" else values[name][variable]
+                for number in p.outgoing:
+                    q = program.projections[number]
+                    emit(q, sample, address, value, pending[q.post, q.port], k)
+        return Recording(
+            network,
+            self.name,
+            steps,
+            batch,
+            seed,
+            {n: _join(parts, program.populations[n]) for n, parts in kept.items()},
+            {
+                n: {v: x.reshape(steps, batch, *network.populations[n].shape) for v, x in vs.items()}
+                for n, vs in traces.items()
+            },
+            sent,
+            activity,
+            State(state.step + steps, values, waiting, pending),
+        )
+
+
+def step(
+    p: PopulationProgram,
+    values: dict[str, NDArray[Any]],
+    ports: Mapping[str, NDArray[Any]],
+    noise: Mapping[str, NDArray[Any]],
+    waiting: NDArray[np.int64] | None,
+) -> NDArray[Any]:
+    """Advance one population by one step in place; return what it sends, (B, n), 0 where nothing."""
+    names: dict[str, Any] = dict(p.step.constants) | dict(ports) | dict(noise) | values
+    shape = next(iter((values or ports or noise).values())).shape
+    if waiting is not None:
+        names["_ref"] = waiting
+    for name, tree in p.step.assign:
+        names[name] = np.broadcast_to(np.asarray(evaluate(tree, names), p.dtype), shape)
+    output: Any = np.ones(shape, p.dtype)
+    if p.step.output is not None:
+        output = np.broadcast_to(np.asarray(evaluate(p.step.output, names), p.dtype), shape)
+    if p.step.fire is not None:
+        fired = np.broadcast_to(evaluate(p.step.fire, names), shape)
+        output = np.where(fired, output, p.dtype(0))
+        after = {v: np.where(fired, evaluate(tree, names), names[v]) for v, tree in p.step.reset}
+        names |= after
+        if waiting is not None and p.step.refractory is not None:
+            waiting[...] = np.where(fired, p.step.refractory, np.maximum(waiting - 1, 0))
+    for variable in values:
+        values[variable] = np.array(names[variable], p.dtype)
+    return np.asarray(output)
+
+
+def emit(
+    q: ProjectionProgram,
+    sample: NDArray[np.int64],
+    address: NDArray[np.int64],
+    value: NDArray[Any],
+    ring: NDArray[Any],
+    k: int,
+) -> None:
+    """Add what was sent in step k to the arrivals of later steps."""
+    length, start = len(ring), q.synapses.start
+    place = ring if not q.exponent else np.zeros_like(ring)
+    for b, source, y in zip(sample, address, value, strict=True):
+        entries = slice(start[source], start[source + 1])
+        lag = q.lag if q.lag.ndim == 0 else q.lag[entries]
+        slots = (k + np.broadcast_to(lag, (entries.stop - entries.start,))) % length
+        amount = q.synapses.weight[entries] * place.dtype.type(y)
+        np.add.at(place, (slots, b, q.synapses.target[entries]), amount)
+    if q.exponent > 0:
+        ring += place << q.exponent
+    elif q.exponent < 0:
+        ring += place >> -q.exponent
+
+
+def _draw(
+    program: Program, p: PopulationProgram, seed: int, first_sample: int, batch: int, k: int
+) -> dict[str, NDArray[Any]]:
+    drawn: dict[str, NDArray[Any]] = {}
+    counter = (np.arange(first_sample, first_sample + batch)[:, None] << SAMPLE_SHIFT) + k
+    neuron = np.arange(p.n)[None, :]
+    for name, kind in p.step.noise.items():
+        key = program.key(seed, p.name, name)
+        first = rng.uniform(key, neuron, counter)
+        if kind is Noise.UNIFORM:
+            drawn[name] = first
+            continue
+        normal = _normal(first, rng.second_uniform(key, neuron, counter))
+        scale = 1.0 / math.sqrt(program.network.dt) if kind is Noise.WHITE else 1.0
+        drawn[name] = normal * scale
+    return drawn
+
+
+def _join(
+    parts: list[tuple[int, NDArray[Any], NDArray[Any], NDArray[Any]]], p: PopulationProgram
+) -> Spikes:
+    graded = p.population.model.is_graded
+    if not parts:
+        empty = np.zeros(0, np.int64)
+        return Spikes(empty, empty, empty, np.zeros(0, p.dtype) if graded else None)
+    step_ = np.concatenate([np.full(len(s), k, np.int64) for k, s, _, _ in parts])
+    sample, address, value = (
+        np.concatenate([part[i] for part in parts]) for i in (1, 2, 3)
+    )
+    return Spikes(step_, sample, address, value if graded else None)

@@ -1,0 +1,60 @@
+"""The description: neuron models, populations, projections. It runs nothing."""
+
+from spikewright.network.graph import Method, Network, Population, Projection, Propagation
+from spikewright.network.library import (
+    IF,
+    LI,
+    LIF,
+    MODELS,
+    CubaLI,
+    CubaLIF,
+    Input,
+    Relay,
+    ThresholdUnit,
+)
+from spikewright.network.model import NeuronModel, Noise, Refractory, Reset
+from spikewright.network.topology import (
+    AvgPool,
+    Compose,
+    Conv,
+    Dense,
+    Flatten,
+    OneToOne,
+    Scale,
+    Sparse,
+    SumPool,
+    Synapses,
+    Topology,
+)
+
+__all__ = [
+    "IF",
+    "LI",
+    "LIF",
+    "MODELS",
+    "AvgPool",
+    "Compose",
+    "Conv",
+    "CubaLI",
+    "CubaLIF",
+    "Dense",
+    "Flatten",
+    "Input",
+    "Method",
+    "Network",
+    "NeuronModel",
+    "Noise",
+    "OneToOne",
+    "Population",
+    "Projection",
+    "Propagation",
+    "Refractory",
+    "Relay",
+    "Reset",
+    "Scale",
+    "Sparse",
+    "SumPool",
+    "Synapses",
+    "ThresholdUnit",
+    "Topology",
+]

@@ -1,0 +1,613 @@
+"""The expression language of neuron models: a small, checked part of Python's expressions.
+
+Names, numbers, arithmetic, comparisons, `and`/`or`/`not`, `a if c else b`, and the functions in `FUNCTIONS`; in
+integer models also `>>`, `<<` and `&`. Text is parsed with `ast`, compared with a whitelist and kept as a tree. Text is
+never evaluated as Python: engines walk the tree (`evaluate`) or write it out as source of their own.
+
+`evaluate` is the meaning of an expression. It works elementwise on float64 or int64 arrays and uses the C library's
+functions, one element at a time, so that compiled engines can be equal to it bit for bit. Integer powers are written
+out as products on parsing, for the same reason.
+"""
+
+from __future__ import annotations
+
+import ast
+import math
+from collections.abc import Callable, Iterable, Mapping
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+
+from spikewright.errors import ModelError, explain
+from spikewright.units import NONE, Dimension, multiply, pretty
+
+MAX_LENGTH = 2000
+MAX_DEPTH = 60
+MAX_POWER = 8
+
+# name -> number of arguments
+FUNCTIONS: dict[str, int] = {
+    "exp": 1,
+    "log": 1,
+    "sqrt": 1,
+    "tanh": 1,
+    "exprel": 1,
+    "abs": 1,
+    "sign": 1,
+    "floor": 1,
+    "trunc": 1,
+    "round": 1,
+    "minimum": 2,
+    "maximum": 2,
+    "clip": 3,
+}
+INTEGER_FUNCTIONS = frozenset({"abs", "sign", "minimum", "maximum", "clip"})
+INTEGER_OPERATORS = (ast.RShift, ast.LShift, ast.BitAnd)
+
+_ALLOWED: tuple[type[ast.AST], ...] = (
+    ast.BinOp,
+    ast.UnaryOp,
+    ast.BoolOp,
+    ast.Compare,
+    ast.IfExp,
+    ast.Call,
+    ast.Name,
+    ast.Constant,
+    ast.Load,
+    ast.Add,
+    ast.Sub,
+    ast.Mult,
+    ast.Div,
+    ast.FloorDiv,
+    ast.Mod,
+    ast.Pow,
+    ast.USub,
+    ast.UAdd,
+    ast.Not,
+    ast.And,
+    ast.Or,
+    ast.Gt,
+    ast.GtE,
+    ast.Lt,
+    ast.LtE,
+    ast.Eq,
+    ast.NotEq,
+    *INTEGER_OPERATORS,
+)
+
+
+def parse(
+    text: str, names: Iterable[str], *, where: str = "expression", integer: bool = False
+) -> ast.expr:
+    """Return the checked tree of `text`.
+
+    Parameters
+    ----------
+    text : the expression
+    names : every name that may occur in it
+    where : what the message of an error starts with
+    integer : whether it belongs to an integer model (no `/`, no real functions; shifts allowed)
+
+    Raises
+    ------
+    ModelError : not an expression, or something that the language does not have
+    """
+    where = f"{where} = {text!r}" if len(text) <= 120 else f"{where} = {text[:117]!r}..."
+    if len(text) > MAX_LENGTH:
+        raise ModelError(
+            explain(where, "too long", found=len(text), expected=f"{MAX_LENGTH} characters at most")
+        )
+    try:
+        tree = ast.parse(text.strip(), mode="eval").body
+    except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
+        raise ModelError(explain(where, "not an expression", found=error)) from None
+    known = set(names)
+    _check(tree, known, where, integer, 0)
+    return ast.fix_missing_locations(_expand_powers(tree))
+
+
+def _check(node: ast.AST, known: set[str], where: str, integer: bool, depth: int) -> None:
+    if depth > MAX_DEPTH:
+        raise ModelError(explain(where, "nested too deeply", expected=f"{MAX_DEPTH} levels"))
+    if not isinstance(node, _ALLOWED):
+        raise ModelError(
+            explain(
+                where,
+                f"{type(node).__name__} is not part of the expression language",
+                cure="use names, numbers, + - * / // % **, comparisons, and "
+                + ", ".join(FUNCTIONS),
+            )
+        )
+    if isinstance(node, ast.Constant) and (
+        isinstance(node.value, bool) or not isinstance(node.value, int | float)
+    ):
+        raise ModelError(explain(where, "a constant must be a number", found=repr(node.value)))
+    if isinstance(node, ast.Constant) and isinstance(node.value, int | float):
+        if not math.isfinite(node.value) or abs(node.value) >= 2**63:
+            raise ModelError(explain(where, "a number out of range", found=node.value))
+    if isinstance(node, ast.Name) and node.id not in known:
+        raise ModelError(
+            explain(
+                where,
+                f"unknown name {node.id!r}",
+                expected="one of " + ", ".join(sorted(known)) if known else "no names",
+            )
+        )
+    if isinstance(node, ast.Compare) and len(node.ops) != 1:
+        raise ModelError(explain(where, "chained comparison", cure="join two with 'and'"))
+    if isinstance(node, ast.Call):
+        name = node.func.id if isinstance(node.func, ast.Name) else ast.unparse(node.func)
+        if name not in FUNCTIONS or node.keywords:
+            raise ModelError(
+                explain(
+                    where, f"unknown function {name!r}", expected="one of " + ", ".join(FUNCTIONS)
+                )
+            )
+        if len(node.args) != FUNCTIONS[name]:
+            raise ModelError(
+                explain(
+                    where,
+                    f"{name} with the wrong number of arguments",
+                    found=len(node.args),
+                    expected=FUNCTIONS[name],
+                )
+            )
+        if integer and name not in INTEGER_FUNCTIONS:
+            raise ModelError(explain(where, f"{name} in an integer model", cure="use >> or //"))
+        for argument in node.args:
+            _check(argument, known, where, integer, depth + 1)
+        return
+    if isinstance(node, ast.BinOp):
+        if not integer and isinstance(node.op, INTEGER_OPERATORS):
+            raise ModelError(
+                explain(where, "shifts and & belong to integer models", cure="say integer=True")
+            )
+        if integer and isinstance(node.op, ast.Div | ast.Pow):
+            raise ModelError(explain(where, "/ and ** in an integer model", cure="use // or >>"))
+        if isinstance(node.op, ast.Pow) and not isinstance(_constant(node.right), int | float):
+            raise ModelError(explain(where, "an exponent must be a number"))
+    if integer and isinstance(node, ast.Constant) and not isinstance(node.value, int):
+        raise ModelError(explain(where, "a real number in an integer model", found=node.value))
+    for child in ast.iter_child_nodes(node):
+        _check(child, known, where, integer, depth + 1)
+
+
+def _constant(node: ast.expr) -> int | float | None:
+    """Return the number that a node writes, with its sign, or None."""
+    if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub):
+        inner = _constant(node.operand)
+        return None if inner is None else -inner
+    if isinstance(node, ast.Constant) and isinstance(node.value, int | float):
+        return node.value
+    return None
+
+
+def _expand_powers(tree: ast.expr) -> ast.expr:
+    class Expand(ast.NodeTransformer):
+        def visit_BinOp(self, node: ast.BinOp) -> ast.expr:
+            self.generic_visit(node)
+            power = _constant(node.right) if isinstance(node.op, ast.Pow) else None
+            if isinstance(power, int) and 1 <= power <= MAX_POWER:
+                product: ast.expr = node.left
+                for _ in range(power - 1):
+                    product = ast.BinOp(product, ast.Mult(), node.left)
+                return product
+            return node
+
+    result: ast.expr = Expand().visit(tree)
+    return result
+
+
+def names_in(tree: ast.AST) -> set[str]:
+    """Return the names (not functions) that occur in a tree."""
+    functions = {id(n.func) for n in ast.walk(tree) if isinstance(n, ast.Call)}
+    return {n.id for n in ast.walk(tree) if isinstance(n, ast.Name) and id(n) not in functions}
+
+
+def substitute(tree: ast.expr, mapping: Mapping[str, ast.expr]) -> ast.expr:
+    """Return a copy of `tree` with names replaced by trees."""
+
+    class Replace(ast.NodeTransformer):
+        def visit_Call(self, node: ast.Call) -> ast.expr:
+            return ast.Call(node.func, [self.visit(a) for a in node.args], [])
+
+        def visit_Name(self, node: ast.Name) -> ast.expr:
+            return mapping.get(node.id, node)
+
+    copy = ast.parse(ast.unparse(tree), mode="eval").body
+    result: ast.expr = ast.fix_missing_locations(Replace().visit(copy))
+    return result
+
+
+# -- meaning ---------------------------------------------------------------------------------------
+
+
+def _exp(x: float) -> float:
+    try:
+        return math.exp(x)
+    except OverflowError:
+        return math.inf
+
+
+def _expm1(x: float) -> float:
+    try:
+        return math.expm1(x)
+    except OverflowError:
+        return math.inf
+
+
+def _exprel(x: float) -> float:
+    return 1.0 if x == 0.0 else _expm1(x) / x
+
+
+def _log(x: float) -> float:
+    if x > 0.0:
+        return math.log(x)
+    return -math.inf if x == 0.0 else math.nan
+
+
+def _sqrt(x: float) -> float:
+    return math.sqrt(x) if x >= 0.0 else math.nan
+
+
+def _pow(x: float, y: float) -> float:
+    try:
+        return math.pow(x, y)
+    except OverflowError:
+        return math.inf
+    except ValueError:
+        return math.inf if x == 0.0 else math.nan
+
+
+def lift(function: Callable[..., float], arguments: int) -> Callable[..., Any]:
+    """Return `function` of floats applied to arrays one element at a time."""
+    ufunc = np.frompyfunc(function, arguments, 1)
+
+    def apply(*values: Any) -> Any:
+        return np.asarray(ufunc(*values), dtype=np.float64)
+
+    return apply
+
+
+def _minimum(x: Any, y: Any) -> Any:
+    # not np.minimum: which of 0.0 and -0.0 it returns depends on the processor
+    return np.where(np.less(x, y) | np.not_equal(x, x), x, y)
+
+
+def _maximum(x: Any, y: Any) -> Any:
+    return np.where(np.greater(x, y) | np.not_equal(x, x), x, y)
+
+
+_MEANING: dict[str, Callable[..., Any]] = {
+    "exp": lift(_exp, 1),
+    "log": lift(_log, 1),
+    "sqrt": lift(_sqrt, 1),
+    "tanh": lift(math.tanh, 1),
+    "exprel": lift(_exprel, 1),
+    "abs": np.abs,
+    "sign": np.sign,
+    "floor": np.floor,
+    "trunc": np.trunc,
+    "round": np.rint,
+    "minimum": _minimum,
+    "maximum": _maximum,
+    "clip": lambda x, low, high: _minimum(_maximum(x, low), high),
+}
+_POWER = lift(_pow, 2)
+_BINARY: dict[type[ast.operator], Callable[[Any, Any], Any]] = {
+    ast.Add: np.add,
+    ast.Sub: np.subtract,
+    ast.Mult: np.multiply,
+    ast.Div: np.true_divide,
+    ast.FloorDiv: np.floor_divide,
+    ast.Mod: np.mod,
+    ast.Pow: _POWER,
+    ast.RShift: np.right_shift,
+    ast.LShift: np.left_shift,
+    ast.BitAnd: np.bitwise_and,
+}
+_COMPARE: dict[type[ast.cmpop], Callable[[Any, Any], Any]] = {
+    ast.Gt: np.greater,
+    ast.GtE: np.greater_equal,
+    ast.Lt: np.less,
+    ast.LtE: np.less_equal,
+    ast.Eq: np.equal,
+    ast.NotEq: np.not_equal,
+}
+
+
+def evaluate(tree: ast.expr, values: Mapping[str, Any]) -> Any:
+    """Return the value of a tree, elementwise on arrays; `values` gives each name's array or number."""
+    with np.errstate(all="ignore"):
+        return _evaluate(tree, values)
+
+
+def _evaluate(node: ast.expr, values: Mapping[str, Any]) -> Any:
+    match node:
+        case ast.Constant(value=value):
+            return value
+        case ast.Name(id=name):
+            return values[name]
+        case ast.BinOp(left=left, op=op, right=right):
+            return _BINARY[type(op)](_evaluate(left, values), _evaluate(right, values))
+        case ast.UnaryOp(op=ast.USub(), operand=operand):
+            return np.negative(_evaluate(operand, values))
+        case ast.UnaryOp(op=ast.UAdd(), operand=operand):
+            return _evaluate(operand, values)
+        case ast.UnaryOp(op=ast.Not(), operand=operand):
+            return np.logical_not(_evaluate(operand, values))
+        case ast.BoolOp(op=op, values=parts):
+            join = np.logical_and if isinstance(op, ast.And) else np.logical_or
+            result = _evaluate(parts[0], values)
+            for part in parts[1:]:
+                result = join(result, _evaluate(part, values))
+            return result
+        case ast.Compare(left=left, ops=[op], comparators=[right]):
+            return _COMPARE[type(op)](_evaluate(left, values), _evaluate(right, values))
+        case ast.IfExp(test=test, body=body, orelse=orelse):
+            return np.where(
+                _evaluate(test, values), _evaluate(body, values), _evaluate(orelse, values)
+            )
+        case ast.Call(func=ast.Name(id=name), args=args):
+            return _MEANING[name](*(_evaluate(a, values) for a in args))
+    raise ModelError(explain("expression", f"cannot evaluate {ast.dump(node)}"))
+
+
+# -- analysis --------------------------------------------------------------------------------------
+
+BOOLEAN = "truth"
+ANY = "zero"
+Kind = Dimension | str
+"""A dimension, BOOLEAN for a truth value, ANY for the literal 0, which fits every unit."""
+
+
+def dimension(tree: ast.expr, names: Mapping[str, Dimension], where: str) -> Kind:
+    """Return the dimension of a tree, or raise ModelError where units do not fit."""
+
+    def fit(a: Kind, b: Kind, node: ast.expr, verb: str) -> Kind:
+        if BOOLEAN in (a, b):
+            raise ModelError(explain(where, f"{ast.unparse(node)!r} {verb} a truth value"))
+        if a == ANY:
+            return b
+        if b == ANY or a == b:
+            return a
+        raise ModelError(
+            explain(where, f"{ast.unparse(node)!r} {verb} {_show(a)} and {_show(b)}")
+        )
+
+    def visit(node: ast.expr) -> Kind:
+        match node:
+            case ast.Constant(value=value):
+                return ANY if value == 0 else NONE
+            case ast.Name(id=name):
+                return names[name]
+            case ast.UnaryOp(op=ast.Not(), operand=operand):
+                if visit(operand) != BOOLEAN:
+                    raise ModelError(
+                        explain(where, f"{ast.unparse(operand)!r} is not a truth value")
+                    )
+                return BOOLEAN
+            case ast.UnaryOp(operand=operand):
+                kind = visit(operand)
+                if kind == BOOLEAN:
+                    raise ModelError(
+                        explain(where, f"{ast.unparse(node)!r} calculates with a truth value")
+                    )
+                return kind
+            case ast.BoolOp(values=parts):
+                for part in parts:
+                    if visit(part) != BOOLEAN:
+                        raise ModelError(
+                            explain(where, f"{ast.unparse(part)!r} is not a truth value")
+                        )
+                return BOOLEAN
+            case ast.Compare(left=left, comparators=[right]):
+                fit(visit(left), visit(right), node, "compares")
+                return BOOLEAN
+            case ast.IfExp(test=test, body=body, orelse=orelse):
+                if visit(test) != BOOLEAN:
+                    raise ModelError(explain(where, f"{ast.unparse(test)!r} is not a truth value"))
+                return fit(visit(body), visit(orelse), node, "chooses between")
+            case ast.BinOp(left=left, op=op, right=right):
+                a, b = visit(left), visit(right)
+                if isinstance(op, ast.Add | ast.Sub | ast.Mod):
+                    return fit(a, b, node, "joins")
+                if isinstance(op, ast.Pow):
+                    power = _constant(right)
+                    base = NONE if a == ANY else a
+                    if isinstance(base, str) or power is None:
+                        raise ModelError(explain(where, f"{ast.unparse(node)!r} has no dimension"))
+                    return multiply(NONE, base, Fraction(power).limit_denominator(64))
+                if BOOLEAN in (a, b):
+                    raise ModelError(
+                        explain(where, f"{ast.unparse(node)!r} calculates with a truth value")
+                    )
+                if isinstance(op, ast.Mult) and ANY in (a, b):
+                    return ANY
+                da = NONE if isinstance(a, str) else a
+                db = NONE if isinstance(b, str) else b
+                if isinstance(op, ast.Mult):
+                    return multiply(da, db)
+                if isinstance(op, ast.Div | ast.FloorDiv):
+                    return ANY if a == ANY else multiply(da, db, -1)
+                for side in (da, db):
+                    if side != NONE:
+                        raise ModelError(
+                            explain(where, f"{ast.unparse(node)!r} shifts a quantity with a unit")
+                        )
+                return NONE
+            case ast.Call(func=ast.Name(id=name), args=args):
+                kinds = [visit(a) for a in args]
+                if BOOLEAN in kinds:
+                    raise ModelError(explain(where, f"{ast.unparse(node)!r} of a truth value"))
+                if name == "abs":
+                    return kinds[0]
+                if name == "sign":
+                    return NONE
+                if name == "sqrt":
+                    return ANY if kinds[0] == ANY else multiply(NONE, _dim(kinds[0]), Fraction(1, 2))
+                if name in ("minimum", "maximum", "clip"):
+                    joined = kinds[0]
+                    for kind in kinds[1:]:
+                        joined = fit(joined, kind, node, "compares")
+                    return joined
+                if kinds[0] not in (ANY, NONE):
+                    raise ModelError(
+                        explain(
+                            where,
+                            f"the argument of {ast.unparse(node)!r} has a dimension",
+                            found=_show(kinds[0]),
+                            expected="none",
+                            cure="divide by a parameter of the same unit",
+                        )
+                    )
+                return NONE
+        raise ModelError(explain(where, f"cannot find the dimension of {ast.unparse(node)!r}"))
+
+    return visit(tree)
+
+
+def _dim(kind: Kind) -> Dimension:
+    return NONE if isinstance(kind, str) else kind
+
+
+def _show(kind: Kind) -> str:
+    return kind if isinstance(kind, str) else pretty(kind)
+
+
+def degree(tree: ast.expr, variables: set[str]) -> int:
+    """Return the polynomial degree in `variables`; 99 where it is not a polynomial."""
+    match tree:
+        case ast.Constant():
+            return 0
+        case ast.Name(id=name):
+            return int(name in variables)
+        case ast.UnaryOp(op=ast.USub() | ast.UAdd(), operand=operand):
+            return degree(operand, variables)
+        case ast.BinOp(left=left, op=ast.Add() | ast.Sub(), right=right):
+            return max(degree(left, variables), degree(right, variables))
+        case ast.BinOp(left=left, op=ast.Mult(), right=right):
+            return min(99, degree(left, variables) + degree(right, variables))
+        case ast.BinOp(left=left, op=ast.Div(), right=right):
+            return degree(left, variables) if degree(right, variables) == 0 else 99
+    return 0 if not names_in(tree) & variables else 99
+
+
+def _num(value: float | int) -> ast.expr:
+    return ast.Constant(value)
+
+
+def _is(node: ast.expr, value: float) -> bool:
+    return isinstance(node, ast.Constant) and node.value == value
+
+
+def add(a: ast.expr, b: ast.expr) -> ast.expr:
+    """Return a + b, without a zero."""
+    if _is(a, 0):
+        return b
+    return a if _is(b, 0) else ast.BinOp(a, ast.Add(), b)
+
+
+def subtract(a: ast.expr, b: ast.expr) -> ast.expr:
+    """Return a - b, without a zero."""
+    if _is(b, 0):
+        return a
+    return ast.UnaryOp(ast.USub(), b) if _is(a, 0) else ast.BinOp(a, ast.Sub(), b)
+
+
+def times(a: ast.expr, b: ast.expr) -> ast.expr:
+    """Return a * b, without a zero or a one."""
+    if _is(a, 0) or _is(b, 0):
+        return _num(0.0)
+    if _is(a, 1):
+        return b
+    return a if _is(b, 1) else ast.BinOp(a, ast.Mult(), b)
+
+
+def divide(a: ast.expr, b: ast.expr) -> ast.expr:
+    """Return a / b, without a zero numerator."""
+    return _num(0.0) if _is(a, 0) else ast.BinOp(a, ast.Div(), b)
+
+
+def _call(name: str, *args: ast.expr) -> ast.expr:
+    return ast.Call(ast.Name(name, ast.Load()), list(args), [])
+
+
+def derivative(tree: ast.expr, name: str) -> ast.expr:
+    """Return the tree of d(tree)/d(name).
+
+    Raises
+    ------
+    ModelError : `tree` depends on `name` through something without a derivative here (floor, sign, ...)
+    """
+    if name not in names_in(tree):
+        return _num(0.0)
+    match tree:
+        case ast.Name():
+            return _num(1.0)
+        case ast.UnaryOp(op=ast.USub(), operand=x):
+            return subtract(_num(0.0), derivative(x, name))
+        case ast.UnaryOp(op=ast.UAdd(), operand=x):
+            return derivative(x, name)
+        case ast.BinOp(left=a, op=ast.Add(), right=b):
+            return add(derivative(a, name), derivative(b, name))
+        case ast.BinOp(left=a, op=ast.Sub(), right=b):
+            return subtract(derivative(a, name), derivative(b, name))
+        case ast.BinOp(left=a, op=ast.Mult(), right=b):
+            return add(times(derivative(a, name), b), times(a, derivative(b, name)))
+        case ast.BinOp(left=a, op=ast.Div(), right=b):
+            first = divide(derivative(a, name), b)
+            inner = derivative(b, name)
+            if _is(inner, 0):
+                return first
+            return subtract(first, divide(times(a, inner), times(b, b)))
+        case ast.BinOp(left=a, op=ast.Pow(), right=p):
+            value = _constant(p)
+            if value is not None:
+                lower = ast.BinOp(a, ast.Pow(), _num(value - 1))
+                return times(times(_num(value), lower), derivative(a, name))
+        case ast.IfExp(test=test, body=a, orelse=b):
+            return ast.IfExp(test, derivative(a, name), derivative(b, name))
+        case ast.Call(func=ast.Name(id=function), args=args):
+            x = args[0]
+            dx = derivative(x, name)
+            if function == "exp":
+                return times(tree, dx)
+            if function == "log":
+                return divide(dx, x)
+            if function == "sqrt":
+                return divide(dx, times(_num(2.0), tree))
+            if function == "tanh":
+                return times(subtract(_num(1.0), times(tree, tree)), dx)
+            if function == "exprel":
+                # d exprel(x) = (exp(x) - exprel(x)) / x, and 1/2 at 0
+                slope = ast.IfExp(
+                    ast.Compare(_call("abs", x), [ast.Lt()], [_num(1e-4)]),
+                    add(_num(0.5), divide(x, _num(3.0))),
+                    divide(subtract(_call("exp", x), tree), x),
+                )
+                return times(slope, dx)
+    raise ModelError(explain(f"{ast.unparse(tree)!r}", f"no derivative with respect to {name!r}"))
+
+
+def operations(tree: ast.expr) -> dict[str, int]:
+    """Count the arithmetic of one evaluation: add, multiply, divide, compare, function."""
+    count = {"add": 0, "multiply": 0, "divide": 0, "compare": 0, "function": 0}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.BinOp):
+            if isinstance(node.op, ast.Add | ast.Sub | ast.RShift | ast.LShift | ast.BitAnd):
+                count["add"] += 1
+            elif isinstance(node.op, ast.Mult):
+                count["multiply"] += 1
+            elif isinstance(node.op, ast.Div | ast.FloorDiv | ast.Mod):
+                count["divide"] += 1
+            else:
+                count["function"] += 1
+        elif isinstance(node, ast.Compare | ast.IfExp):
+            count["compare"] += 1
+        elif isinstance(node, ast.Call):
+            cheap = ("abs", "sign", "minimum", "maximum", "clip", "floor", "trunc", "round")
+            name = node.func.id if isinstance(node.func, ast.Name) else ""
+            count["compare" if name in cheap else "function"] += 1
+    return count

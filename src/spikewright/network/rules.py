@@ -1,0 +1,221 @@
+"""What must hold between the parts of a Network; every broken rule is reported at once."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from spikewright.errors import NetworkError, Problems
+
+if TYPE_CHECKING:
+    from spikewright.network.graph import Network, Population, Projection
+
+GRID_TOLERANCE = 1e-6
+"""How far from a whole number of steps a delay may lie, in steps: float noise of `n * dt`, nothing more."""
+
+
+def check(network: Network) -> None:
+    """Raise NetworkError with every broken rule."""
+    problems = Problems()
+    if not (np.isfinite(network.dt) and network.dt > 0):
+        problems.add("network.dt", "must be positive", found=network.dt, cure="e.g. 1 * ms")
+    if not network.populations:
+        problems.add("network", "has no populations")
+    for name, population in network.populations.items():
+        _check_population(name, population, problems)
+    for name, projection in network.projections.items():
+        _check_projection(network, name, projection, problems)
+    for name in network.outputs:
+        if name not in network.populations:
+            problems.add(
+                "network.outputs",
+                f"no population {name!r}",
+                expected=", ".join(network.populations),
+            )
+    problems.raise_as(NetworkError)
+    order(network)
+
+
+def _check_name(kind: str, name: object, problems: Problems) -> None:
+    if not isinstance(name, str) or not name or "/" in name or "\x00" in name:
+        problems.add(
+            f"network.{kind}", f"{name!r} cannot be a name", cure="use text without '/', not empty"
+        )
+
+
+def _check_population(name: str, population: Population, problems: Problems) -> None:
+    where = f"network.populations[{name!r}]"
+    _check_name("populations", name, problems)
+    if not population.shape or any(n < 1 for n in population.shape):
+        problems.add(where, "needs neurons", found=f"shape {population.shape}")
+    model = population.model
+    groups = (("params", population.params, model.params), ("initial", population.initial, model.state))
+    for group, values, known in groups:
+        for key, value in values.items():
+            place = f"{where}.{group}[{key!r}]"
+            if key not in known:
+                problems.add(
+                    place,
+                    f"{model.name} has no such {'parameter' if group == 'params' else 'variable'}",
+                    expected=", ".join(known) or "none",
+                )
+            elif value.dtype.kind not in "if" or (model.integer and value.dtype.kind != "i"):
+                problems.add(
+                    place, "not a number" if not model.integer else "not an integer", found=value
+                )
+            elif value.shape not in ((), population.shape):
+                problems.add(
+                    place,
+                    "wrong shape",
+                    found=value.shape,
+                    expected=f"one number or {population.shape}",
+                )
+            elif not np.all(np.isfinite(value)):
+                problems.add(place, "not finite", found=_first_bad(value))
+
+
+def _first_bad(values: Any) -> str:
+    flat = np.ravel(values)
+    index = int(np.flatnonzero(~np.isfinite(flat))[0])
+    return f"{flat[index]} at index {index}"
+
+
+def _check_projection(
+    network: Network, name: str, projection: Projection, problems: Problems
+) -> None:
+    where = f"network.projections[{name!r}]"
+    _check_name("projections", name, problems)
+    ends_known = True
+    for end in ("pre", "post"):
+        population = getattr(projection, end)
+        if population not in network.populations:
+            ends_known = False
+            problems.add(
+                f"{where}.{end}",
+                f"no population {population!r}",
+                expected=", ".join(network.populations) or "a population",
+            )
+    topology = projection.topology
+    for part in getattr(topology, "maps", (topology,)):
+        weight = part.weight
+        if weight is None:
+            continue
+        if weight.dtype.kind not in "if":
+            problems.add(where, "weights are not numbers", found=weight.dtype)
+        elif not np.all(np.isfinite(weight)):
+            problems.add(where, "a weight is not finite", found=_first_bad(weight))
+    delay = np.asarray(projection.delay)
+    if not np.all(np.isfinite(delay)) or np.any(delay < 0):
+        problems.add(f"{where}.delay", "must be 0 or more", found=f"{delay.min()} s")
+    elif network.dt > 0:
+        steps = delay / network.dt
+        off = np.abs(steps - np.rint(steps))
+        if np.any(off > GRID_TOLERANCE * np.maximum(1.0, np.abs(steps))):
+            problems.add(
+                f"{where}.delay",
+                "not a whole number of steps",
+                found=f"{np.ravel(delay)[int(np.argmax(off))]:g} s",
+                expected=f"a multiple of dt = {network.dt:g} s",
+                cure="round it, or choose a finer dt",
+            )
+        if delay.ndim and delay.shape != np.shape(topology.weight):
+            problems.add(
+                f"{where}.delay",
+                "one delay per weight",
+                found=delay.shape,
+                expected=np.shape(topology.weight),
+            )
+    if ends_known:
+        _check_ends(network, name, projection, problems)
+
+
+def _check_ends(
+    network: Network, name: str, projection: Projection, problems: Problems
+) -> None:
+    where = f"network.projections[{name!r}]"
+    pre, post = network.populations[projection.pre], network.populations[projection.post]
+    if not post.model.inputs:
+        problems.add(where, f"{projection.post!r} ({post.model.name}) has no port to reach")
+    elif projection.port and projection.port not in post.model.inputs:
+        problems.add(
+            f"{where}.port",
+            f"{post.model.name} has no port {projection.port!r}",
+            expected=", ".join(post.model.inputs),
+        )
+    try:
+        shape = projection.topology.out_shape(pre.shape)
+    except NetworkError as error:
+        problems.add(where, f"does not fit {projection.pre!r} of shape {pre.shape}: {error}")
+    else:
+        n = int(np.prod(shape))
+        same = n == post.n if projection.topology.flat(pre.shape) else shape == post.shape
+        if not same:
+            weight = projection.topology.weight
+            found = f"weight {weight.shape}" if weight is not None else "it"
+            problems.add(
+                where,
+                f"{found} gives shape {shape}, but {projection.post!r} has shape {post.shape}",
+                cure=f"make {projection.post!r} of shape {shape}, or change the map",
+            )
+    if projection.bias is not None:
+        if projection.bias.shape != post.shape:
+            problems.add(
+                f"{where}.bias", "wrong shape", found=projection.bias.shape, expected=post.shape
+            )
+        elif not np.all(np.isfinite(projection.bias)):
+            problems.add(f"{where}.bias", "not finite", found=_first_bad(projection.bias))
+    if post.model.integer:
+        for part in getattr(projection.topology, "maps", (projection.topology,)):
+            if part.weight is not None and part.weight.dtype.kind != "i":
+                problems.add(
+                    where,
+                    f"{projection.post!r} is an integer model, the weights are real",
+                    cure="quantize the network first",
+                )
+        if projection.bias is not None and projection.bias.dtype.kind != "i":
+            problems.add(f"{where}.bias", "real, but the target is an integer model")
+    elif projection.exponent:
+        problems.add(f"{where}.exponent", "only integer networks have one", found=projection.exponent)
+
+
+def order(network: Network) -> tuple[str, ...]:
+    """Return the populations sorted so that what arrives within a step was emitted before.
+
+    Raises
+    ------
+    NetworkError : a cycle without delay
+    """
+    instant: dict[str, list[str]] = {name: [] for name in network.populations}
+    for name, projection in network.projections.items():
+        if network.lag(name) + int(network.delay_steps(name).min(initial=2**62)) == 0:
+            instant[projection.post].append(projection.pre)
+    done: dict[str, bool] = {}
+    result: list[str] = []
+    for root in network.populations:
+        stack = [(root, iter(instant[root]))]
+        if root in done:
+            continue
+        done[root] = False
+        while stack:
+            name, sources = stack[-1]
+            for source in sources:
+                if source not in done:
+                    done[source] = False
+                    stack.append((source, iter(instant[source])))
+                    break
+                if not done[source]:
+                    loop = [n for n, _ in stack]
+                    cycle = loop[loop.index(source) :]
+                    problems = Problems()
+                    problems.add(
+                        "network.projections",
+                        "a cycle without delay: " + " -> ".join([*reversed(cycle), cycle[-1]]),
+                        cure=f"give one of its projections a delay of at least dt = {network.dt:g} s",
+                    )
+                    problems.raise_as(NetworkError)
+            else:
+                stack.pop()
+                done[name] = True
+                result.append(name)
+    return tuple(result)

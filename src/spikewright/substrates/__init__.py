@@ -1,0 +1,49 @@
+"""Substrates: what a network becomes on a chip, and what it costs there.
+
+A substrate is named in `SUBSTRATES` or by an entry point of the group `spikewright.substrates`; it is imported when it is asked for.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from spikewright.errors import SubstrateError, explain
+
+if TYPE_CHECKING:
+    from spikewright.substrates.base import Substrate
+
+SUBSTRATES = {
+    "ideal": "spikewright.substrates.ideal.substrate:Ideal",
+    "loihi": "spikewright.substrates.loihi.substrate:Loihi",
+    "pcm": "spikewright.substrates.pcm.substrate:Pcm",
+}
+
+
+def available() -> dict[str, str]:
+    """Return name -> "module:object" of every substrate that is installed."""
+    from importlib.metadata import entry_points
+
+    found = {point.name: point.value for point in entry_points(group="spikewright.substrates")}
+    return SUBSTRATES | found
+
+
+def get(name: str, **options: object) -> Substrate:
+    """Return a substrate by name, with options.
+
+    Raises
+    ------
+    SubstrateError : no such substrate, or no such option
+    """
+    from importlib import import_module
+
+    known = available()
+    if name not in known:
+        raise SubstrateError(
+            explain(f"substrate {name!r}", "not installed", expected=", ".join(sorted(known)))
+        )
+    module, _, attribute = known[name].partition(":")
+    try:
+        made: Substrate = getattr(import_module(module), attribute)(**options)
+    except TypeError as error:
+        raise SubstrateError(explain(f"substrate {name!r}", f"bad option: {error}")) from None
+    return made

@@ -1,0 +1,156 @@
+"""A substrate is limits, passes and prices; it is not a simulator.
+
+`compile(network)` checks the limits, runs the passes `Network -> Network`, and gives a `Compiled`: the lowered network
+(which runs on the same engines as any other), where its neurons lie, and a list of every change with its reason. `cost`
+multiplies the counts of a Recording of the lowered network with the price list.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from spikewright.engines.recording import Recording
+from spikewright.errors import SubstrateError, explain
+from spikewright.network.graph import Network
+from spikewright.substrates.base.constant import Chip
+from spikewright.substrates.base.cost import Costs
+
+
+@dataclass(frozen=True)
+class Change:
+    """One thing that a pass changed, and why.
+
+    Parameters
+    ----------
+    by : name of the pass
+    where : population or projection
+    what : what is different now
+    why : the limit, the arithmetic or the physics behind it
+    size : relative size of the change, where it has one (for instance the rms weight error over the rms weight)
+    """
+
+    by: str
+    where: str
+    what: str
+    why: str
+    size: float | None = None
+
+    def __str__(self) -> str:
+        size = "" if self.size is None else f" ({self.size:.2g} relative)"
+        return f"{self.by}: {self.where}: {self.what}{size} — {self.why}"
+
+
+class Pass(Protocol):
+    """`Network -> Network` with a list of changes; the same seed gives the same result."""
+
+    def __call__(self, network: Network, seed: int) -> tuple[Network, tuple[Change, ...]]:
+        """Return the changed network and what was changed."""
+
+
+@dataclass(frozen=True)
+class Placement:
+    """Where neurons lie.
+
+    Parameters
+    ----------
+    core_of : population -> core of each neuron, int64 (n,); populations outside the chip (inputs) are absent
+    position : (n_cores, 2) or (n_cores, 3), place of each core on the mesh (in tiles)
+    mesh : size of the mesh in tiles
+    load : core -> limit name -> fraction used
+    """
+
+    core_of: Mapping[str, NDArray[np.int64]]
+    position: NDArray[np.int64]
+    mesh: tuple[int, ...]
+    load: tuple[Mapping[str, float], ...] = ()
+
+    @property
+    def n_cores(self) -> int:
+        """Number of cores in use."""
+        return len(self.position)
+
+
+@dataclass(frozen=True)
+class Compiled:
+    """A network lowered to a substrate.
+
+    Parameters
+    ----------
+    network : the lowered network; its populations keep the names of the ones they stand for
+    source : the network it was compiled from
+    substrate : name
+    changes : what the passes did
+    placement : where neurons lie, or None
+    seed : the chip instance and every other draw
+    facts : numbers that the cost model needs, by name
+    """
+
+    network: Network
+    source: Network
+    substrate: str
+    changes: tuple[Change, ...]
+    placement: Placement | None = None
+    seed: int = 0
+    facts: Mapping[str, Any] = field(default_factory=dict)
+
+
+class Substrate(ABC):
+    """One substrate with its options. Abstract; concrete substrates are frozen dataclasses."""
+
+    name: ClassVar[str]
+
+    @property
+    @abstractmethod
+    def chip(self) -> Chip:
+        """The chip file."""
+
+    @abstractmethod
+    def compile(self, network: Network, *, seed: int = 0) -> Compiled:
+        """Lower a network.
+
+        Raises
+        ------
+        LimitError : it does not fit; every limit that is exceeded, by how much, and what to do
+        SubstrateError : a model or projection cannot be expressed
+        """
+
+    @abstractmethod
+    def cost(self, compiled: Compiled, recording: Recording) -> Costs:
+        """Return what one inference of a run costs, averaged over its samples."""
+
+    def presets(self) -> tuple[str, ...]:
+        """Return the names of its price lists, the default first."""
+        return ("default",)
+
+    @property
+    def passes(self) -> tuple[Pass, ...]:
+        """Passes that keep the structure of a network, to train through (`fit(..., through=chip.passes)`)."""
+        return ()
+
+    def run_passes(
+        self, network: Network, passes: tuple[Pass, ...], seed: int
+    ) -> tuple[Network, tuple[Change, ...]]:
+        """Return the network after some passes, and all their changes."""
+        changes: tuple[Change, ...] = ()
+        for one in passes:
+            network, made = one(network, seed)
+            changes += made
+        return network, changes
+
+    def check_recording(self, compiled: Compiled, recording: Recording) -> None:
+        """Raise SubstrateError where a recording is not of the compiled network."""
+        if recording.network is not compiled.network:
+            raise SubstrateError(
+                explain(
+                    f"{self.name}.cost",
+                    "the recording is of another network",
+                    found=recording.network.name,
+                    expected="a run of compiled.network",
+                )
+            )

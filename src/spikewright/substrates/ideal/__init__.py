@@ -1,0 +1,1 @@
+"""The null device: compiling is the identity."""

@@ -1,0 +1,118 @@
+"""Topologies applied to PyTorch tensors; the same linear maps as `network.topology`, batched over time."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from spikewright.network.topology import (
+    AvgPool,
+    Compose,
+    Conv,
+    Dense,
+    Flatten,
+    OneToOne,
+    Shape,
+    Sparse,
+    SumPool,
+    Topology,
+)
+
+DENSE_ENTRIES = 2**20
+"""A sparse map with at most this many (post, pre) pairs is multiplied as a dense matrix: faster below, less memory above."""
+
+
+def apply(topology: Topology, x: Tensor, pre: Shape, weight: Tensor | None) -> Tensor:
+    """Return a topology's output `rows *out_shape` for an input `rows *pre`.
+
+    Parameters
+    ----------
+    topology : the map
+    x : tensor, rows *pre
+    pre : shape of the source
+    weight : takes the place of `topology.weight`; None: the topology's own
+    """
+    if weight is None and topology.weight is not None:
+        weight = torch.as_tensor(np.array(topology.weight), dtype=x.dtype, device=x.device)
+    match topology:
+        case Compose():
+            for part in topology.maps:
+                own = weight if part.weight is not None and topology.weight is not None else None
+                x = apply(part, x, pre, own)
+                pre = part.out_shape(pre)
+            return x
+        case Dense():
+            return functional.linear(x.reshape(len(x), -1), weight)
+        case OneToOne():
+            return x * weight
+        case Flatten():
+            return x.reshape(len(x), *topology.out_shape(pre))
+        case Conv():
+            return _conv(topology, x, weight)
+        case SumPool() | AvgPool() if len(topology.kernel) <= 2:
+            return _pool(topology, x)
+        case Sparse():
+            return _sparse(topology, x.reshape(len(x), -1), weight)
+    synapses = topology.synapses(pre)
+    if weight is not None and np.all(synapses.entry >= 0):
+        values = weight.reshape(-1)[torch.from_numpy(synapses.entry)]
+    else:
+        values = torch.as_tensor(synapses.weight, dtype=x.dtype, device=x.device)
+    out = _gathered(
+        synapses.source, synapses.target, values, x.reshape(len(x), -1), synapses.n_post
+    )
+    return out.reshape(len(x), *topology.out_shape(pre))
+
+
+def _conv(topology: Conv, x: Tensor, weight: Tensor | None) -> Tensor:
+    flat = weight.ndim == 3
+    stride, dilation, padding = topology.stride, topology.dilation, topology.padding
+    even = all(before == after for before, after in padding)
+    if not even:
+        x = functional.pad(x, [p for pair in reversed(padding) for p in pair])
+    pads = tuple(before for before, _ in padding) if even else 0
+    convolve = functional.conv1d if flat else functional.conv2d
+    return convolve(
+        x, weight, stride=stride, padding=pads, dilation=dilation, groups=topology.groups
+    )
+
+
+def _pool(topology: SumPool | AvgPool, x: Tensor) -> Tensor:
+    kernel, stride, padding = topology.kernel, topology.stride, topology.padding
+    x = functional.pad(x, [p for pair in reversed(padding) for p in pair])
+    if len(kernel) == 1:
+        x, kernel, stride = x.unsqueeze(-2), (1, *kernel), (1, *stride)
+    summed = functional.avg_pool2d(x, kernel, stride, divisor_override=1)
+    if len(topology.kernel) == 1:
+        summed = summed.squeeze(-2)
+    factor = topology.factor()
+    return summed if factor == 1.0 else summed * factor
+
+
+def _sparse(topology: Sparse, x: Tensor, weight: Tensor | None) -> Tensor:
+    source = np.repeat(np.arange(len(topology.start) - 1), np.diff(topology.start))
+    return _gathered(source, np.asarray(topology.target), weight, x, topology.n_post)
+
+
+def _gathered(
+    source: np.ndarray, target: np.ndarray, values: Tensor, x: Tensor, n_post: int
+) -> Tensor:
+    n_pre = x.shape[1]
+    if n_pre * n_post <= DENSE_ENTRIES:
+        index = torch.from_numpy(target * n_pre + source).to(x.device)
+        matrix = x.new_zeros(n_post * n_pre).index_add(0, index, values)
+        return functional.linear(x, matrix.reshape(n_post, n_pre))
+    index = torch.from_numpy(np.stack([target, source])).to(x.device)
+    matrix = torch.sparse_coo_tensor(index, values, (n_post, n_pre))
+    return torch.sparse.mm(matrix, x.t()).t()
+
+
+def reshaped(current: Tensor, steps: int, batch: int, shape: Shape) -> Tensor:
+    """Return what a map gave, rows first, as `T B *shape`."""
+    if math.prod(current.shape[1:]) != math.prod(shape):
+        raise ValueError(f"{tuple(current.shape)} does not fit {shape}")
+    return current.reshape(steps, batch, *shape)

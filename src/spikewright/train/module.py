@@ -1,0 +1,595 @@
+"""A Network as a PyTorch module: differentiable, stateless, and a Network again when asked.
+
+Populations are visited in groups: one population, or several that reach each other in a cycle. What enters a group from
+outside is one product for all time steps; time loops hold elementwise operations and, in cycles, the recurrent products.
+Inputs are unbound before a time loop: indexing `x[t]` inside it would make the backward pass quadratic in T.
+
+Weights are held in the *natural unit* of the port they reach: what takes a resting neuron to its threshold, rounded to
+a power of 2 so that nothing is lost. One learning rate then fits volts, amperes and dimensionless models.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from spikewright import rng
+from spikewright.engines.discretize import Step, discretize, method_of
+from spikewright.engines.program import initial_values
+from spikewright.errors import Problems, TrainError, explain
+from spikewright.network.expression import names_in
+from spikewright.network.graph import Method, Network, Population, Projection
+from spikewright.network.model import Noise
+from spikewright.train.expression import build, value
+from spikewright.train.maps import apply
+from spikewright.train.order import groups
+from spikewright.train.part import Part
+from spikewright.train.run import Run, TorchState
+from spikewright.train.step import (
+    Firing,
+    ResetGradient,
+    TorchStep,
+    compile_step,
+    natural_unit,
+)
+from spikewright.train.surrogate import Arctan, Surrogate
+from spikewright.train.through import StraightThrough, check_instance
+
+SAMPLE_SHIFT = 40
+"""A draw's counter is the step plus the sample number shifted by this many bits, as in the reference engine."""
+
+
+class Module(nn.Module):
+    """A network, ready to be trained alone or inside a model of yours.
+
+    Parameters
+    ----------
+    network : what to train
+    surrogate : stand-in for the derivative of a spike
+    reset_gradient : whether the reset is differentiated
+    trainable : "weights", "biases", names of projections (their weights and biases), names of parameters
+        ("tau_m": of every population that has it; "hidden.tau_m": of one). Times are trained as their logarithm
+    dtype : float32 or float64
+    smooth : fire a smooth step instead of spikes, to check gradients
+
+    Raises
+    ------
+    TrainError : nothing to train, an unknown name, or a model without gradient
+
+    Examples
+    --------
+    >>> import numpy as np, torch
+    >>> from spikewright.network import Dense, Input, LIF, Network, Population, Projection
+    >>> net = Network(
+    ...     dt=1e-3, populations={"in": Population(Input, 3), "out": Population(LIF, 2)},
+    ...     projections={"in->out": Projection("in", "out", Dense(np.full((2, 3), 0.6)))})
+    >>> Module(net)(torch.ones(4, 1, 3)).sum(0).tolist()
+    [[4.0, 4.0]]
+    """
+
+    def __init__(
+        self,
+        network: Network,
+        *,
+        surrogate: Surrogate = Arctan(),  # noqa: B008
+        reset_gradient: ResetGradient = ResetGradient.KEPT,
+        trainable: Sequence[str] = ("weights", "biases"),
+        dtype: torch.dtype = torch.float32,
+        smooth: bool = False,
+    ) -> None:
+        super().__init__()
+        self.network = network
+        self.firing = Firing(surrogate, reset_gradient, smooth)
+        self.dtype = dtype
+        self._groups = groups(network)
+        self.steps = {
+            n: discretize(p, network.dt, where=n) for n, p in network.populations.items()
+        }
+        self._compiled: dict[tuple[str, frozenset[str]], TorchStep] = {}
+        self._lags = {n: _lags(network, n) for n in network.projections}
+        self._reach = {
+            n: max((lag for q in network.outgoing(n) for lag, _ in self._lags[q]), default=0)
+            for n in network.populations
+        }
+        for n, p in network.populations.items():
+            compile_step(p, self.steps[n], live=p.model.inputs, where=n)
+        self.units = _units(network, self.steps)
+        self._choose(tuple(trainable))
+        self._hold_constants()
+
+    # -- what is trained -----------------------------------------------------------------------------
+
+    def _choose(self, trainable: tuple[str, ...]) -> None:
+        network = self.network
+        problems = Problems()
+        weights: list[str] = []
+        biases: list[str] = []
+        params: list[tuple[str, str]] = []
+        for entry in trainable:
+            owner, _, param = entry.rpartition(".")
+            having = [n for n, p in network.populations.items() if entry in p.model.params]
+            if entry == "weights":
+                weights += [n for n in network.projections if n not in weights]
+            elif entry == "biases":
+                biases += [n for n in network.projections if n not in biases]
+            elif entry in network.projections:
+                weights += [entry] if entry not in weights else []
+                biases += [entry] if entry not in biases else []
+            elif having:
+                params += [(n, entry) for n in having if (n, entry) not in params]
+            elif owner in network.populations and param in network.populations[owner].model.params:
+                params += [(owner, param)] if (owner, param) not in params else []
+            else:
+                problems.add(
+                    "trainable",
+                    f"nothing is called {entry!r}",
+                    expected="'weights', 'biases', a projection, a parameter, or 'population.parameter'",
+                )
+        for n, param in params:
+            hold = network.populations[n].model.refractory
+            if hold is not None and hold.period == param:
+                problems.add(
+                    f"trainable {n}.{param}", "a refractory period is whole steps, so has no gradient"
+                )
+        problems.raise_as(TrainError)
+        self._weight_keys = {
+            n: n.replace(".", "/")
+            for n in weights
+            if network.projections[n].topology.weight is not None
+        }
+        self._bias_keys = {
+            n: n.replace(".", "/") for n in biases if network.projections[n].bias is not None
+        }
+        self._param_keys = {(n, p): f"{n.replace('.', '/')}/{p}" for n, p in params}
+        if not (self._weight_keys or self._bias_keys or self._param_keys):
+            raise TrainError(
+                explain(
+                    f"network {network.name!r}",
+                    "has nothing to train",
+                    found=f"{len(network.projections)} projections, trainable = {trainable}",
+                    cure="add a projection with weights, or name what to train in trainable=",
+                )
+            )
+        self.weights, self.biases, self.params = (nn.ParameterDict() for _ in range(3))
+        for n, key in self._weight_keys.items():
+            raw = np.array(network.projections[n].topology.weight, np.float64) / self.units[n]
+            self.weights[key] = nn.Parameter(torch.tensor(raw, dtype=self.dtype))
+        for n, key in self._bias_keys.items():
+            raw = np.array(network.projections[n].bias, np.float64) / self.units[n]
+            self.biases[key] = nn.Parameter(torch.tensor(raw, dtype=self.dtype))
+        for (n, p), key in self._param_keys.items():
+            start = np.array(network.populations[n].param(p), np.float64)
+            if self._is_time(n, p):
+                if np.any(start <= 0):
+                    raise TrainError(
+                        explain(f"trainable {n}.{p}", "must be more than 0", found=start.min())
+                    )
+                start = np.log(start)
+            self.params[key] = nn.Parameter(torch.tensor(start, dtype=self.dtype))
+
+    def _is_time(self, population: str, param: str) -> bool:
+        return self.network.populations[population].model.params[param][1] == "s"
+
+    def _hold_constants(self) -> None:
+        self._held: dict[tuple[str, str], str] = {}
+        for number, (n, p) in enumerate(self.network.populations.items()):
+            arrays = {
+                f"constant/{c}": x.reshape(p.shape)
+                for c, x in self.steps[n].constants.items()
+                if x.ndim
+            }
+            for v, x in initial_values(p).items():
+                arrays[f"initial/{v}"] = x.reshape(p.shape)
+            for c, x in arrays.items():
+                key = f"held_{number}_{c.replace('/', '_')}"
+                held = torch.from_numpy(np.array(x, np.float64)).to(self.dtype)
+                self.register_buffer(key, held, persistent=False)
+                self._held[n, c] = key
+        for n, parts in self._lags.items():
+            for number, (_, mask) in enumerate(parts):
+                if mask is not None:
+                    key = f"mask_{len(self._held)}"
+                    self.register_buffer(key, torch.from_numpy(mask).to(self.dtype), persistent=False)
+                    self._held[n, f"mask/{number}"] = key
+
+    def held(self, name: str, what: str) -> Tensor | None:
+        """Return a constant array of a population or projection."""
+        key = self._held.get((name, what))
+        return None if key is None else getattr(self, key)
+
+    def to_network(self) -> Network:
+        """Return the network with the module's weights, biases and parameters."""
+        network = self.network
+        projections: dict[str, Projection] = {}
+        for n, q in network.projections.items():
+            if n in self._weight_keys:
+                raw = _numpy(self.weights[self._weight_keys[n]])
+                q = replace(q, topology=q.topology.with_weight(raw * self.units[n]))
+            if n in self._bias_keys:
+                q = replace(q, bias=_numpy(self.biases[self._bias_keys[n]]) * self.units[n])
+            projections[n] = q
+        populations: dict[str, Population] = {}
+        for (n, p), key in self._param_keys.items():
+            raw = _numpy(self.params[key])
+            before = populations.get(n, network.populations[n])
+            changed = dict(before.params) | {p: np.exp(raw) if self._is_time(n, p) else raw}
+            populations[n] = replace(before, params=changed)
+        return network.replacing(populations=populations, projections=projections)
+
+    # -- running -------------------------------------------------------------------------------------
+
+    def forward(self, inputs: Tensor | Mapping[str, Tensor]) -> Tensor | dict[str, Tensor]:
+        """Return what the output population sent, `T B *shape`; a dictionary where there are several.
+
+        Parameters
+        ----------
+        inputs : `T B *shape` of the one input population, or population (or "population.port") -> such a tensor
+        """
+        found = self.run(inputs)
+        if len(found.outputs) == 1:
+            return found.output
+        return {n: found.sent[n] for n in found.outputs}
+
+    def run(
+        self,
+        inputs: Tensor | Mapping[str, Any],
+        *,
+        state: TorchState | None = None,
+        record: Mapping[str, Sequence[str]] | None = None,
+        seed: int = 0,
+        first_sample: int = 0,
+        instance: Network | None = None,
+    ) -> Run:
+        """Run the network.
+
+        Parameters
+        ----------
+        inputs : as in `forward`
+        state : where to go on from; default: the start
+        record : population -> variables (or "output") to keep at every step, after the reset
+        seed, first_sample : of declared noise, as in every engine
+        instance : a network of the same structure with other weights or parameters: the run uses those, the gradient
+            goes to this module's (straight through)
+
+        Source
+        ------
+        Straight-through: Bengio, Leonard, Courville, arXiv 1308.3432, 2013.
+        """
+        arrays, steps, batch = self._read(inputs)
+        wanted = self._wanted(record or {})
+        weights, biases, params = self._effective(instance)
+        sent: dict[str, Tensor] = {}
+        traces: dict[str, dict[str, Tensor]] = {}
+        values: dict[str, dict[str, Tensor]] = {}
+        waiting: dict[str, Tensor] = {}
+        history: dict[str, Tensor] = {}
+        if state is None:
+            state = self.start(batch, params)
+        elif any(x.shape[0] != batch for vs in state.values.values() for x in vs.values()):
+            raise TrainError(explain("run(state=)", "is for another batch", expected=batch))
+        reference = next(self.parameters())
+        for names, looped in self._groups:
+            outside = {
+                n: self._outside(n, names, arrays, sent, state, weights, biases, steps, batch)
+                for n in names
+            }
+            parts = {
+                n: Part(
+                    self, n, outside[n], state, params, instance, reference, batch
+                ) for n in names
+            }
+            for part in parts.values():
+                part.noise = self._noise(part.name, steps, batch, state.step, seed, first_sample)
+                part.kept = {v: [] for v in wanted.get(part.name, ())}
+            if not looped:
+                parts[names[0]].sweep(steps, batch)
+            else:
+                self._loop(parts, state, weights, steps)
+            for n, part in parts.items():
+                sent[n] = part.sent
+                values[n], traces[n] = part.values, part.traces
+                if part.waiting is not None:
+                    waiting[n] = part.waiting
+        for n, reach in self._reach.items():
+            if reach:
+                history[n] = torch.cat((state.history[n], sent[n]))[-reach:]
+        ended = TorchState(state.step + steps, values, waiting, history)
+        return Run(
+            sent, {n: t for n, t in traces.items() if t}, self.network.outputs, ended
+        )
+
+    def start(self, batch: int, params: Mapping[tuple[str, str], Tensor] | None = None) -> TorchState:
+        """Return the state before the first step."""
+        if params is None:
+            params = self._effective(None)[2]
+        values: dict[str, dict[str, Tensor]] = {}
+        waiting, history = {}, {}
+        like = next(self.parameters())
+        for n, p in self.network.populations.items():
+            shape = (batch, *p.shape)
+            trained = {q: t for (m, q), t in params.items() if m == n}
+            values[n] = {}
+            for v in p.model.state:
+                tree = p.model.trees["initial"].get(v)
+                first = self.held(n, f"initial/{v}")
+                if v not in p.initial and tree is not None and names_in(tree) & set(trained):
+                    others = {
+                        q: like.new_tensor(np.array(p.param(q), np.float64)) for q in p.model.params
+                    }
+                    first = value(build(tree, {}), others | trained)
+                values[n][v] = first.expand(shape)
+            if self.steps[n].refractory is not None:
+                waiting[n] = like.new_zeros(shape)
+            if self._reach[n]:
+                history[n] = like.new_zeros((self._reach[n], *shape))
+        return TorchState(0, values, waiting, history)
+
+    def _effective(
+        self, instance: Network | None
+    ) -> tuple[dict[str, Tensor], dict[str, Tensor], dict[tuple[str, str], Tensor]]:
+        if instance is not None:
+            check_instance(self.network, instance)
+        weights: dict[str, Tensor] = {}
+        biases: dict[str, Tensor] = {}
+        like = next(self.parameters())
+
+        def joined(trained: Tensor | None, fixed: Any) -> Tensor:
+            if trained is not None and instance is None:
+                return trained
+            changed = like.new_tensor(np.array(fixed, np.float64))
+            return changed if trained is None else StraightThrough.apply(trained, changed)
+
+        for n, q in (self.network if instance is None else instance).projections.items():
+            if q.topology.weight is not None:
+                key = self._weight_keys.get(n)
+                trained = None if key is None else self._scaled(self.weights[key], n)
+                weights[n] = joined(trained, q.topology.weight)
+            if q.bias is not None:
+                key = self._bias_keys.get(n)
+                trained = None if key is None else self._scaled(self.biases[key], n)
+                biases[n] = joined(trained, q.bias)
+        params = {}
+        for (n, p), key in self._param_keys.items():
+            raw = self.params[key]
+            trained = torch.exp(raw) if self._is_time(n, p) else raw
+            source = self.network if instance is None else instance
+            params[n, p] = joined(trained, source.populations[n].param(p))
+        return weights, biases, params
+
+    def _scaled(self, raw: Tensor, projection: str) -> Tensor:
+        unit = self.units[projection]
+        return raw if unit == 1.0 else raw * unit
+
+    def _read(
+        self, inputs: Tensor | Mapping[str, Any]
+    ) -> tuple[dict[tuple[str, str], Tensor], int, int]:
+        network = self.network
+        if not isinstance(inputs, Mapping):
+            if len(network.inputs) != 1:
+                raise TrainError(
+                    explain(
+                        "inputs",
+                        "one array for a network that has not one input",
+                        found=", ".join(network.inputs) or "none",
+                        cure="give a dictionary population -> array",
+                    )
+                )
+            inputs = {network.inputs[0]: inputs}
+        problems = Problems()
+        found: dict[tuple[str, str], Tensor] = {}
+        like = next(self.parameters())
+        for name, given in inputs.items():
+            population, port = name, ""
+            if population not in network.populations and "." in name:
+                population, port = name.rsplit(".", 1)
+            if population not in network.populations:
+                problems.add(
+                    f"inputs[{name!r}]", "no such population", expected=", ".join(network.inputs)
+                )
+                continue
+            target = network.populations[population]
+            port = port or target.model.default_port
+            if port not in target.model.inputs:
+                problems.add(
+                    f"inputs[{name!r}]", f"no such port {port!r}", expected=", ".join(target.model.inputs)
+                )
+                continue
+            x = torch.as_tensor(given)
+            if x.ndim < 3 or tuple(x.shape[2:]) not in (target.shape, (target.n,)):
+                problems.add(
+                    f"inputs[{name!r}]",
+                    "wrong shape",
+                    found=tuple(x.shape),
+                    expected=f"(T, B, {', '.join(map(str, target.shape))})",
+                    cure="inputs are time first, then batch",
+                )
+                continue
+            x = x.to(dtype=like.dtype, device=like.device)
+            found[population, port] = x.reshape(*x.shape[:2], *target.shape)
+        problems.raise_as(TrainError)
+        sizes = {tuple(x.shape[:2]) for x in found.values()}
+        if len(sizes) != 1 or 0 in next(iter(sizes)):
+            raise TrainError(
+                explain(
+                    "inputs",
+                    "must share one number of steps and samples, at least 1 each",
+                    found=", ".join(map(str, sorted(sizes))) or "no inputs",
+                )
+            )
+        steps, batch = next(iter(sizes))
+        return found, steps, batch
+
+    def _wanted(self, record: Mapping[str, Sequence[str]]) -> dict[str, tuple[str, ...]]:
+        problems = Problems()
+        wanted = {}
+        for n, variables in record.items():
+            if n not in self.network.populations:
+                problems.add(f"record[{n!r}]", "no such population")
+                continue
+            names = (variables,) if isinstance(variables, str) else tuple(variables)
+            known = (*self.network.populations[n].model.state, "output")
+            for v in names:
+                if v not in known:
+                    problems.add(f"record[{n!r}]", f"no variable {v!r}", expected=", ".join(known))
+            wanted[n] = names
+        problems.raise_as(TrainError)
+        return wanted
+
+    def _outside(
+        self,
+        name: str,
+        group: tuple[str, ...],
+        arrays: Mapping[tuple[str, str], Tensor],
+        sent: Mapping[str, Tensor],
+        state: TorchState,
+        weights: Mapping[str, Tensor],
+        biases: Mapping[str, Tensor],
+        steps: int,
+        batch: int,
+    ) -> dict[str, Tensor]:
+        """Return what reaches each port from outside the group, for all steps: port -> T B *shape."""
+        network = self.network
+        population = network.populations[name]
+        looping = self._looping(group)
+        totals: dict[str, Tensor] = {}
+        for q in network.incoming(name):
+            pre = network.projections[q].pre
+            if looping and pre in group:
+                continue
+            port = network.port_of(q)
+            for number, (lag, _) in enumerate(self._lags[q]):
+                x = sent[pre]
+                if lag:
+                    past = state.history[pre]
+                    x = torch.cat((past[len(past) - lag :], x))[:steps]
+                current = self._mapped(q, number, x.flatten(0, 1), weights)
+                current = current.reshape(steps, batch, *population.shape)
+                totals[port] = totals[port] + current if port in totals else current
+        for port in population.model.inputs:
+            given = arrays.get((name, port))
+            if given is not None:
+                totals[port] = totals[port] + given if port in totals else given
+        for q in network.incoming(name):
+            if q in biases:
+                port = network.port_of(q)
+                bias = biases[q]
+                if port not in totals:
+                    totals[port] = bias.expand(steps, batch, *population.shape)
+                else:
+                    totals[port] = totals[port] + bias
+        return totals
+
+    def _mapped(
+        self, projection: str, number: int, x: Tensor, weights: Mapping[str, Tensor]
+    ) -> Tensor:
+        """Return what rows of a source give through one part (one delay) of a projection."""
+        q = self.network.projections[projection]
+        weight = weights.get(projection)
+        mask = self.held(projection, f"mask/{number}")
+        if mask is not None and weight is not None:
+            weight = weight * mask
+        return apply(q.topology, x, self.network.populations[q.pre].shape, weight)
+
+    def _looping(self, group: tuple[str, ...]) -> bool:
+        return next(looped for names, looped in self._groups if names == group)
+
+    def _loop(
+        self,
+        parts: dict[str, Part],
+        state: TorchState,
+        weights: Mapping[str, Tensor],
+        steps: int,
+    ) -> None:
+        """Run populations that reach each other, step by step."""
+        past: dict[str, list[Tensor]] = {
+            n: list(state.history[n].unbind(0)) if self._reach[n] else [] for n in parts
+        }
+        inside = {n: [q for q in self.network.incoming(n) if self.network.projections[q].pre in parts]
+                  for n in parts}  # fmt: skip
+        for n, part in parts.items():
+            part.begin({self.network.port_of(q) for q in inside[n]})
+        for k in range(steps):
+            for n, part in parts.items():
+                arriving: dict[str, Tensor] = {}
+                for q in inside[n]:
+                    pre, port = self.network.projections[q].pre, self.network.port_of(q)
+                    for number, (lag, _) in enumerate(self._lags[q]):
+                        x = past[pre][self._reach[pre] + k - lag]
+                        current = self._mapped(q, number, x, weights).reshape(part.like.shape)
+                        arriving[port] = arriving[port] + current if port in arriving else current
+                past[n].append(part.advance(k, arriving))
+        for part in parts.values():
+            part.finish()
+
+    def compiled(self, name: str, live: frozenset[str]) -> TorchStep:
+        """Return a population's step for the ports at which something arrives."""
+        key = (name, live)
+        if key not in self._compiled:
+            self._compiled[key] = compile_step(
+                self.network.populations[name],
+                self.steps[name],
+                live=live,
+                dynamic=self.dynamic(name),
+                where=name,
+            )
+        return self._compiled[key]
+
+    def dynamic(self, name: str) -> set[str]:
+        """Return the constants of a population that depend on what is trained."""
+        trained = {p for n, p in self._param_keys if n == name}
+        if trained and method_of(self.network.populations[name]) is Method.EXACT:
+            trained |= {c for c in self.steps[name].constants if c.startswith("P_")}
+        return trained
+
+    def _noise(
+        self, name: str, steps: int, batch: int, first: int, seed: int, first_sample: int
+    ) -> dict[str, Tensor]:
+        population = self.network.populations[name]
+        drawn = {}
+        like = next(self.parameters())
+        for noise, kind in population.model.noise.items():
+            sample = np.arange(first_sample, first_sample + batch)[None, :, None] << SAMPLE_SHIFT
+            counter = sample + np.arange(first, first + steps)[:, None, None]
+            key = rng.key(seed, f"population/{name}/{noise}")
+            neuron = np.arange(population.n)[None, None, :]
+            x = rng.uniform(key, neuron, counter)
+            if kind is not Noise.UNIFORM:
+                second = rng.second_uniform(key, neuron, counter)
+                x = np.sqrt(-2.0 * np.log(1.0 - x)) * np.cos(2.0 * np.pi * second)
+                x = x / math.sqrt(self.network.dt) if kind is Noise.WHITE else x
+            drawn[noise] = like.new_tensor(x).reshape(steps, batch, *population.shape)
+        return drawn
+
+
+def _lags(network: Network, projection: str) -> list[tuple[int, np.ndarray | None]]:
+    """Return a projection as parts of one lag each: (steps, mask of its weights or None for all)."""
+    delay = network.delay_steps(projection) + network.lag(projection)
+    if not delay.ndim:
+        return [(int(delay), None)]
+    found = np.unique(delay)
+    if len(found) == 1:
+        return [(int(found[0]), None)]
+    return [(int(lag), (delay == lag).astype(np.float64)) for lag in found]
+
+
+def _units(network: Network, steps: Mapping[str, Step]) -> dict[str, float]:
+    found: dict[tuple[str, str], float] = {}
+    units = {}
+    for n, q in network.projections.items():
+        place = (q.post, network.port_of(n))
+        if place not in found:
+            found[place] = natural_unit(
+                network.populations[q.post], steps[q.post], place[1], where=q.post
+            )
+        units[n] = found[place]
+    return units
+
+
+def _numpy(parameter: Tensor) -> np.ndarray:
+    return parameter.detach().cpu().numpy().astype(np.float64)
