@@ -79,5 +79,5 @@ def test_infinite_times_are_the_ends() -> None:
 
 @pytest.mark.parametrize("wrong", [0.0, -1.0, math.nan, math.inf])
 def test_check_time(wrong: float) -> None:
-    with pytest.raises(EventError, match="here: dt: is not a time; found .*, expected seconds"):
+    with pytest.raises(EventError, match=r"here: dt: is not a time; found .*, expected seconds"):
         check_time("here", "dt", wrong)

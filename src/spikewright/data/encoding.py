@@ -199,9 +199,7 @@ class Above:
 
     def __post_init__(self) -> None:
         if not self.levels or list(self.levels) != sorted(set(self.levels)):
-            raise DataError(
-                explain("encoding Above: levels", "do not rise", found=self.levels)
-            )
+            raise DataError(explain("encoding Above: levels", "do not rise", found=self.levels))
 
     @property
     def is_series(self) -> bool:

@@ -138,17 +138,17 @@ class _Population:
         self.sent = np.zeros((batch, p.n), np.int64)
         self.activity = np.zeros((steps, batch), np.int64)
         self.address = np.empty((batch, p.n), np.int64)
-        self.value = np.empty((batch, p.n), p.dtype)
-        self.output = np.empty((1, p.n), p.dtype)
+        self.value: NDArray[Any] = np.empty((batch, p.n), p.dtype)
+        self.output: NDArray[Any] = np.empty((1, p.n), p.dtype)
         self.nothing = np.zeros((batch, p.n), p.dtype) if self.inputs else self.value
-        self.traces = {v: np.zeros((steps, batch, p.n), p.dtype) for v in record}
+        self.traces: dict[str, NDArray[Any]] = {v: np.zeros((steps, batch, p.n), p.dtype) for v in record}
         self.record = (
             _Record(np.empty((3, 0), np.int64), np.empty(0, p.dtype), model.is_graded)
             if kept
             else None
         )
         flat = [b for port in model.inputs for b in p.biases.get(port, ())]
-        self.biases = np.array(flat, p.dtype).reshape(len(flat), p.n)
+        self.biases: NDArray[Any] = np.array(flat, p.dtype).reshape(len(flat), p.n)
         hold = np.zeros(1, np.int64) if step.refractory is None else step.refractory
         self.hold = np.array(hold, np.int64).reshape(-1)
         self.keys = np.array(

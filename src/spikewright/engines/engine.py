@@ -95,7 +95,7 @@ def start(program: Program, batch: int) -> State:
         values[name] = {v: np.tile(x, (batch, 1)) for v, x in p.initial.items()}
         if p.step.refractory is not None:
             waiting[name] = np.zeros((batch, p.n), np.int64)
-    pending = {
+    pending: dict[tuple[str, str], NDArray[Any]] = {
         (name, port): np.zeros(
             (length, batch, program.populations[name].n), program.populations[name].dtype
         )

@@ -68,6 +68,8 @@ class Kernel:
     shared : names of `constants`, in order; a number stands for itself
     own : names of the rows of `own`, in order
     rings, outside : ports whose arrays are passed, in order
+    variables : number of state variables, whose arrays are passed last
+    integer : whether numbers are int64
     """
 
     name: str
@@ -76,6 +78,8 @@ class Kernel:
     own: tuple[str, ...]
     rings: tuple[str, ...]
     outside: tuple[str, ...]
+    variables: int
+    integer: bool
 
 
 def write(p: PopulationProgram, ports: Mapping[str, Port]) -> Kernel:
@@ -228,6 +232,8 @@ class _Writer:
             tuple(self.own),
             rings,
             outside,
+            len(model.state),
+            self.integer,
         )
 
     def deliver(self) -> list[str]:
@@ -328,11 +334,12 @@ def _temporary() -> Path:
 
 def load(kernel: Kernel) -> Callable[..., None]:
     """Return the compiled function of a kernel, from the folder where it is there and intact."""
-    return _load(kernel.name, kernel.text, folder())
+    extra = len(kernel.rings) + len(kernel.outside) + kernel.variables
+    return _load(kernel.name, kernel.text, kernel.integer, extra, folder())
 
 
 @lru_cache(maxsize=512)
-def _load(name: str, text: str, place: Path) -> Callable[..., None]:
+def _load(name: str, text: str, integer: bool, extra: int, place: Path) -> Callable[..., None]:
     digest = hashlib.sha256(text.encode()).hexdigest()[:16]
     module_name = f"{name}_{digest}"
     path = place / f"{module_name}.py"
@@ -347,7 +354,33 @@ def _load(name: str, text: str, place: Path) -> Callable[..., None]:
         except FormatError:
             if place == _temporary():
                 raise
-            return _load(name, text, _temporary())
+            return _load(name, text, integer, extra, _temporary())
+    advance = _execute(module_name, text, path)
+    try:
+        advance.compile(_signature(integer, extra))
+    except Exception:  # whatever unpickling a damaged file raises; a second failure is not caught
+        for machine_code in path.parent.glob(f"__pycache__/{module_name}.*"):
+            machine_code.unlink(missing_ok=True)
+        advance = _execute(module_name, text, path)
+        advance.compile(_signature(integer, extra))
+    return advance  # type: ignore[no-any-return]
+
+
+def _signature(integer: bool, extra: int) -> Any:
+    from numba import types
+
+    number = types.int64 if integer else types.float64
+    whole, table = types.int64[::1], number[:, ::1]
+    wholes = types.int64[:, ::1]
+    return types.void(
+        *(types.int64, types.int64, number[::1], table, table),
+        *(types.uint64[::1], types.float64[::1], whole, table, wholes),
+        *(wholes, whole, wholes, table),
+        *(table,) * extra,
+    )
+
+
+def _execute(module_name: str, text: str, path: Path) -> Any:
     # the text in memory is what runs, under the file's name: nothing from the folder is executed unchecked
     loader = _TextLoader(text, path)
     spec = importlib.util.spec_from_loader(f"spikewright_kernel_{module_name}", loader)
@@ -355,7 +388,7 @@ def _load(name: str, text: str, place: Path) -> Callable[..., None]:
     module.__file__ = str(path)
     sys.modules[module.__name__] = module  # where Numba looks when it loads machine code
     loader.exec_module(module)
-    return module.advance  # type: ignore[no-any-return]
+    return module.advance
 
 
 class _TextLoader(importlib.abc.InspectLoader):

@@ -123,7 +123,7 @@ def clip(x: Any, low: Any, high: Any) -> Any:
 
 @_compiled
 def remainder_real(x: float, y: float) -> float:
-    rest = math.fmod(x, y)
+    rest = np.fmod(x, y)
     if y == 0.0:
         return rest
     if rest != 0.0:
@@ -135,7 +135,7 @@ def remainder_real(x: float, y: float) -> float:
 def floor_divide_real(x: float, y: float) -> float:
     if y == 0.0:
         return x / y
-    rest = math.fmod(x, y)
+    rest = np.fmod(x, y)
     quotient = (x - rest) / y
     if rest != 0.0 and (y < 0.0) != (rest < 0.0):
         quotient -= 1.0
@@ -204,7 +204,7 @@ def gather(
     found = 0
     for n in range(row.shape[0]):
         # without a branch: whether a neuron fires cannot be predicted
-        sends = np.int64(row[n] != 0)
+        sends = int(row[n] != 0)
         address[found] = n
         value[found] = row[n]
         sent[n] += sends

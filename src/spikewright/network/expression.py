@@ -25,6 +25,7 @@ from spikewright.units import NONE, Dimension, multiply, pretty
 MAX_LENGTH = 2000
 MAX_DEPTH = 60
 MAX_POWER = 8
+MAX_SIZE = 4000
 
 # name -> number of arguments
 FUNCTIONS: dict[str, int] = {
@@ -104,7 +105,19 @@ def parse(
         raise ModelError(explain(where, "not an expression", found=error)) from None
     known = set(names)
     _check(tree, known, where, integer, 0)
-    return ast.fix_missing_locations(_expand_powers(tree))
+    tree = _expand_powers(tree)
+    if _size(tree, {}) > MAX_SIZE:
+        raise ModelError(
+            explain(where, "too long with its powers written out", expected=f"{MAX_SIZE} operations")
+        )
+    return ast.fix_missing_locations(tree)
+
+
+def _size(node: ast.AST, known: dict[int, int]) -> int:
+    """Return the number of nodes; `known` holds those of nodes that powers have in common."""
+    if id(node) not in known:
+        known[id(node)] = 1 + sum(_size(child, known) for child in ast.iter_child_nodes(node))
+    return known[id(node)]
 
 
 def _check(node: ast.AST, known: set[str], where: str, integer: bool, depth: int) -> None:
@@ -124,7 +137,8 @@ def _check(node: ast.AST, known: set[str], where: str, integer: bool, depth: int
     ):
         raise ModelError(explain(where, "a constant must be a number", found=repr(node.value)))
     if isinstance(node, ast.Constant) and isinstance(node.value, int | float):
-        if not math.isfinite(node.value) or abs(node.value) >= 2**63:
+        whole = isinstance(node.value, int)
+        if abs(node.value) >= 2**63 if whole else not math.isfinite(node.value):
             raise ModelError(explain(where, "a number out of range", found=node.value))
     if isinstance(node, ast.Name) and node.id not in known:
         raise ModelError(
@@ -580,6 +594,11 @@ def derivative(tree: ast.expr, name: str) -> ast.expr:
                 return divide(dx, times(_num(2.0), tree))
             if function == "tanh":
                 return times(subtract(_num(1.0), times(tree, tree)), dx)
+            if function in ("minimum", "maximum"):
+                test = ast.Compare(x, [ast.Lt() if function == "minimum" else ast.Gt()], [args[1]])
+                return ast.IfExp(test, dx, derivative(args[1], name))
+            if function == "clip":
+                return derivative(_call("minimum", _call("maximum", x, args[1]), args[2]), name)
             if function == "exprel":
                 # d exprel(x) = (exp(x) - exprel(x)) / x, and 1/2 at 0
                 slope = ast.IfExp(

@@ -233,7 +233,10 @@ class Source:
         shape, found = self.strings(parent, name)
         if len(found) != 1:
             raise self.error(
-                self.place(parent, name), "not one text", found=f"shape {shape}", expected="a scalar"
+                self.place(parent, name),
+                "not one text",
+                found=f"shape {shape}",
+                expected="a scalar",
             )
         return found[0]
 

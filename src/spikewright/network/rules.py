@@ -119,12 +119,11 @@ def _check_projection(
                 expected=f"a multiple of dt = {network.dt:g} s",
                 cure="round it, or choose a finer dt",
             )
-        if delay.ndim and delay.shape != np.shape(topology.weight):
+        own = topology.weight
+        shape = () if own is None else own.shape
+        if delay.ndim and delay.shape != shape:
             problems.add(
-                f"{where}.delay",
-                "one delay per weight",
-                found=delay.shape,
-                expected=np.shape(topology.weight),
+                f"{where}.delay", "one delay per weight", found=delay.shape, expected=shape
             )
     if ends_known:
         _check_ends(network, name, projection, problems)

@@ -519,7 +519,7 @@ class AvgPool(_Pool):
     kind: ClassVar[str] = "avg_pool"
 
     def factor(self) -> float:
-        return 1.0 / math.prod(self.kernel)
+        return 1.0 / float(math.prod(self.kernel))
 
 
 @dataclass(frozen=True, eq=False)
@@ -633,7 +633,7 @@ def _per_axis(name: str, what: str, value: Any, n: int) -> Shape:
 
 def _pads(name: str, value: Any, n: int) -> tuple[tuple[int, int], ...]:
     pads = np.asarray(value)
-    if pads.dtype.kind not in "iu" or pads.size and pads.min() < 0:
+    if pads.dtype.kind not in "iu" or (pads.size and pads.min() < 0):
         raise NetworkError(
             explain(name, "bad padding", found=value, expected="whole numbers, at least 0")
         )

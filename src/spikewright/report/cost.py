@@ -10,10 +10,15 @@ from spikewright.substrates.base import Costs, Grade, Term, Total
 from spikewright.units import show
 
 
-def mean_costs(costs: Sequence[Costs]) -> Costs:
+def mean_costs(costs: Sequence[Costs], weights: Sequence[float] | None = None) -> Costs:
     """Return the mean over runs (seeds, chip instances) of one substrate and price list, term by term.
 
     A term that some runs lack counts as zero there. The band of a count is the mean of the bands.
+
+    Parameters
+    ----------
+    costs : one per run
+    weights : of the runs, for instance their samples; default: all alike
 
     Raises
     ------
@@ -25,31 +30,33 @@ def mean_costs(costs: Sequence[Costs]) -> Costs:
             explain("mean_costs", "costs of one substrate and price list", found=sorted(kinds))
         )
     first = costs[0]
+    given = [1.0] * len(costs) if weights is None else list(weights)
+    share = [w / sum(given) for w in given]
     return replace(
         first,
-        energy=_mean([c.energy for c in costs]),
-        latency=_mean([c.latency for c in costs]),
-        area=_mean([c.area for c in costs]),
+        energy=_mean([c.energy for c in costs], share),
+        latency=_mean([c.latency for c in costs], share),
+        area=_mean([c.area for c in costs], share),
         unpublished=tuple(dict.fromkeys(u for c in costs for u in c.unpublished)),
         notes=tuple(dict.fromkeys(n for c in costs for n in c.notes)),
     )
 
 
-def _mean(runs: Sequence[tuple[Term, ...]]) -> tuple[Term, ...]:
-    found: dict[tuple[str, str, str], list[Term]] = {}
-    for terms in runs:
+def _mean(runs: Sequence[tuple[Term, ...]], share: Sequence[float]) -> tuple[Term, ...]:
+    found: dict[tuple[str, str, str], list[tuple[Term, float]]] = {}
+    for terms, weight in zip(runs, share, strict=True):
         for term in terms:
-            found.setdefault((term.name, term.category.value, term.constant.name), []).append(term)
-    n = len(runs)
+            place = (term.name, term.category.value, term.constant.name)
+            found.setdefault(place, []).append((term, weight))
     joined = []
     for group in found.values():
-        low = sum(t.count if t.count_low is None else t.count_low for t in group) / n
-        high = sum(t.count if t.count_high is None else t.count_high for t in group) / n
-        banded = any(t.count_low is not None or t.count_high is not None for t in group)
+        low = sum(w * (t.count if t.count_low is None else t.count_low) for t, w in group)
+        high = sum(w * (t.count if t.count_high is None else t.count_high) for t, w in group)
+        banded = any(t.count_low is not None or t.count_high is not None for t, _ in group)
         joined.append(
             replace(
-                group[0],
-                count=sum(t.count for t in group) / n,
+                group[0][0],
+                count=sum(w * t.count for t, w in group),
                 count_low=low if banded else None,
                 count_high=high if banded else None,
             )

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from spikewright.errors import SubstrateError, explain
 
 if TYPE_CHECKING:
-    from spikewright.substrates.base import Substrate
+    from spikewright.substrates.base import Chip, Substrate
 
 SUBSTRATES = {
     "ideal": "spikewright.substrates.ideal.substrate:Ideal",
@@ -25,6 +25,27 @@ def available() -> dict[str, str]:
 
     found = {point.name: point.value for point in entry_points(group="spikewright.substrates")}
     return SUBSTRATES | found
+
+
+def chips() -> dict[str, Chip]:
+    """Return the chip file of every substrate that has one beside its module; no substrate is imported.
+
+    Raises
+    ------
+    ConstantError : a chip file is wrong
+    """
+    from importlib.util import find_spec
+    from pathlib import Path
+
+    from spikewright.substrates.base import load_chip
+
+    found = {}
+    for name, place in available().items():
+        spec = find_spec(place.partition(":")[0])
+        file = Path(spec.origin).with_name("chip.toml") if spec and spec.origin else None
+        if file is not None and file.is_file():
+            found[name] = load_chip(file)
+    return found
 
 
 def get(name: str, **options: object) -> Substrate:

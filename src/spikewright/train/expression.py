@@ -22,15 +22,25 @@ Node = float | bool | Callable[[Names], Tensor]
 """A number or truth value known beforehand, or a function of the names."""
 
 
+EXPONENT_LIMIT = {torch.float64: 600.0, torch.float32: 60.0}
+"""Larger exponents count as this: a diverging membrane still fires, and 0 times infinity never enters a gradient."""
+
+
+def exp(x: Tensor) -> Tensor:
+    """Return exp(x), finite."""
+    return torch.exp(torch.clamp(x, max=EXPONENT_LIMIT.get(x.dtype, 60.0)))
+
+
 def exprel(x: Tensor) -> Tensor:
-    """Return (exp(x) - 1) / x, and 1 at 0, with a gradient that is right there too."""
+    """Return (exp(x) - 1) / x, and 1 at 0, finite, with a gradient that is right at 0 too."""
+    x = torch.clamp(x, max=EXPONENT_LIMIT.get(x.dtype, 60.0))
     small = x.abs() < 1e-5
     safe = torch.where(small, torch.ones_like(x), x)
     return torch.where(small, 1.0 + x * (0.5 + x / 6.0), torch.expm1(safe) / safe)
 
 
 _FUNCTIONS: dict[str, Callable[..., Tensor]] = {
-    "exp": torch.exp,
+    "exp": exp,
     "log": torch.log,
     "sqrt": torch.sqrt,
     "tanh": torch.tanh,

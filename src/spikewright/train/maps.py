@@ -107,7 +107,7 @@ def _gathered(
         matrix = x.new_zeros(n_post * n_pre).index_add(0, index, values)
         return functional.linear(x, matrix.reshape(n_post, n_pre))
     index = torch.from_numpy(np.stack([target, source])).to(x.device)
-    matrix = torch.sparse_coo_tensor(index, values, (n_post, n_pre))
+    matrix = torch.sparse_coo_tensor(index, values, (n_post, n_pre), check_invariants=False)
     return torch.sparse.mm(matrix, x.t()).t()
 
 

@@ -300,9 +300,10 @@ class Module(nn.Module):
             if reach:
                 history[n] = torch.cat((state.history[n], sent[n]))[-reach:]
         ended = TorchState(state.step + steps, values, waiting, history)
-        return Run(
-            sent, {n: t for n, t in traces.items() if t}, self.network.outputs, ended
-        )
+        outputs = self.network.outputs
+        spiking = tuple(n for n, p in self.network.populations.items() if p.model.is_spiking)
+        hidden = tuple(n for n in spiking if n not in outputs)
+        return Run(sent, {n: t for n, t in traces.items() if t}, outputs, hidden, spiking, ended)
 
     def start(self, batch: int, params: Mapping[tuple[str, str], Tensor] | None = None) -> TorchState:
         """Return the state before the first step."""
@@ -483,6 +484,23 @@ class Module(nn.Module):
                     totals[port] = bias.expand(steps, batch, *population.shape)
                 else:
                     totals[port] = totals[port] + bias
+        return totals
+
+    def arrivals(
+        self, name: str, sent: Mapping[str, Tensor], through: Sequence[str]
+    ) -> dict[str, Tensor]:
+        """Return what a whole run from the start brings to each port through some projections: port -> T B *shape."""
+        weights = self._effective(None)[0]
+        totals: dict[str, Tensor] = {}
+        shape = self.network.populations[name].shape
+        for q in through:
+            pre, port = sent[self.network.projections[q].pre], self.network.port_of(q)
+            steps, batch = pre.shape[:2]
+            for number, (lag, _) in enumerate(self._lags[q]):
+                late = torch.cat((pre.new_zeros((lag, *pre.shape[1:])), pre))[:steps]
+                current = self._mapped(q, number, late.flatten(0, 1), weights)
+                current = current.reshape(steps, batch, *shape)
+                totals[port] = totals[port] + current if port in totals else current
         return totals
 
     def _mapped(

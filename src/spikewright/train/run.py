@@ -46,12 +46,16 @@ class Run:
     sent : population -> what it sent, T B *shape
     traces : population -> variable -> T B *shape, after the reset
     outputs : names of the output populations
+    hidden : names of the populations that spike and are not outputs
+    spiking : names of all populations that spike
     state : where it ended
     """
 
     sent: Mapping[str, Tensor]
     traces: Mapping[str, Mapping[str, Tensor]]
     outputs: tuple[str, ...]
+    hidden: tuple[str, ...]
+    spiking: tuple[str, ...]
     state: TorchState
 
     @property

@@ -113,7 +113,12 @@ class TorchStep:
             elif kind == "subtract":
                 after[variable] = now - resetting * value(node, names)
             else:
-                after[variable] = resetting * value(node, names) + (1.0 - resetting) * now
+                target = _shaped(value(node, names), like)
+                after[variable] = (
+                    resetting * target + (1.0 - resetting) * now
+                    if firing.smooth
+                    else Choose.apply(resetting, target, now)
+                )
         names.update(after)
         if self.refractory is not None and waiting is not None:
             fired = spike.detach() > 0.5
@@ -131,6 +136,23 @@ class TorchStep:
             ready = value(self.ready, names)
             spike = spike * ready.to(spike.dtype) if isinstance(ready, Tensor) else spike * ready
         return spike
+
+
+class Choose(torch.autograd.Function):
+    """The target where it fired, else what was there; a diverged membrane leaves no trace, nor in the gradient."""
+
+    @staticmethod
+    def forward(ctx, spike, target, now):  # type: ignore[no-untyped-def]  # noqa: ANN001
+        """Return target where spike is 1, now where it is 0."""
+        ctx.save_for_backward(spike, target, now)
+        return torch.where(spike > 0.5, target, now)
+
+    @staticmethod
+    def backward(ctx, grad):  # type: ignore[no-untyped-def]  # noqa: ANN001
+        """Return the gradients of spike * target + (1 - spike) * now."""
+        spike, target, now = ctx.saved_tensors
+        change = torch.nan_to_num(grad * (target - now), nan=0.0, posinf=0.0, neginf=0.0)
+        return change, grad * spike, grad * (1.0 - spike)
 
 
 def _shaped(x: Any, like: Tensor) -> Tensor:
@@ -196,7 +218,7 @@ def compile_step(
         None if fire is None or single else build(fire, known),
         ready,
         None if step.output is None else build(step.output, known),
-        tuple((v, *_reset(v, tree, known)) for v, tree in step.reset),
+        tuple((v, *_reset(v, tree, known, model.is_affine)) for v, tree in step.reset),
         None if refractory is None else refractory.reshape(
             population.shape if refractory.ndim else ()
         ),
@@ -204,8 +226,12 @@ def compile_step(
     )  # fmt: skip
 
 
-def _reset(variable: str, tree: ast.expr, known: Mapping[str, float]) -> tuple[str, Node]:
+def _reset(
+    variable: str, tree: ast.expr, known: Mapping[str, float], bounded: bool
+) -> tuple[str, Node]:
     node = build(tree, known)
+    if not bounded:
+        return "other", node
     if not callable(node) and node == 0.0:
         return "zero", node
     if (

@@ -19,14 +19,15 @@ class StraightThrough(torch.autograd.Function):
     """Forward the second value, backward as if it were the first."""
 
     @staticmethod
-    def forward(ctx, _trained, changed):  # type: ignore[no-untyped-def]  # noqa: ANN001
+    def forward(ctx, trained, changed):  # type: ignore[no-untyped-def]  # noqa: ANN001
         """Return the changed value."""
+        ctx.shape = trained.shape
         return changed.clone()
 
     @staticmethod
     def backward(ctx, grad):  # type: ignore[no-untyped-def]  # noqa: ANN001
         """Return the gradient for the trained value."""
-        return grad, None
+        return grad.sum_to_size(ctx.shape), None
 
 
 def check_instance(network: Network, instance: Network) -> None:

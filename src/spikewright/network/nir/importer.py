@@ -14,7 +14,7 @@ import enum
 import math
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -27,7 +27,15 @@ from spikewright.network.library.nir_models import NirCubaLI, NirCubaLIF, NirI, 
 from spikewright.network.library.sources import Input, Relay, ThresholdUnit
 from spikewright.network.model import NeuronModel, Reset
 from spikewright.network.nir.document import Document, read_document
-from spikewright.network.nir.layout import NEURONS, PASS, Layout, Place, lay_out, spread, topology_of
+from spikewright.network.nir.layout import (
+    NEURONS,
+    PASS,
+    Layout,
+    Place,
+    lay_out,
+    spread,
+    topology_of,
+)
 from spikewright.network.nir.origin import Carrier, describe
 from spikewright.network.nir.report import Findings, Report, Status
 from spikewright.network.rules import GRID_TOLERANCE
@@ -125,9 +133,9 @@ def from_nir(
     source: str | os.PathLike[str] | Document,
     *,
     dt: float | None = None,
-    current: Current = Current.SEQUENTIAL,
+    current: Current | None = None,
     if_input: IfInput = IfInput.AUTO,
-    reset: Reset = Reset.VALUE,
+    reset: Reset | None = None,
     name: str = "",
 ) -> Imported:
     """Return the network of an NIR file or document.
@@ -136,9 +144,9 @@ def from_nir(
     ----------
     source : a file, or a document
     dt : s; default: what the file's metadata say, else 1e-4
-    current : how equations are stepped
+    current : how equations are stepped; default: what the metadata of our own files say, else SEQUENTIAL
     if_input : what enters an IF
-    reset : VALUE as the file says, or SUBTRACT the threshold
+    reset : VALUE as the file says, or SUBTRACT the threshold; default: what the metadata say, else VALUE
     name : the network's name; default: the file's
 
     Raises
@@ -148,9 +156,18 @@ def from_nir(
     """
     document = source if isinstance(source, Document) else read_document(source)
     step, said = _step(document, dt)
+    stored = document.graph.metadata
+    if current is None:
+        known = {c.value: c for c in Current}
+        current = known.get(_word(stored.get("current")), Current.SEQUENTIAL)
+    if reset is None:
+        subtract = _word(stored.get("reset")) == Reset.SUBTRACT.value
+        reset = Reset.SUBTRACT if subtract else Reset.VALUE
     if reset not in (Reset.VALUE, Reset.SUBTRACT):
         raise NetworkError(
-            explain("from_nir(reset=)", "not a reset of NIR", found=reset, expected="VALUE or SUBTRACT")
+            explain(
+                "from_nir(reset=)", "not a reset of NIR", found=reset, expected="VALUE or SUBTRACT"
+            )
         )
     layout = lay_out(document)
     builder = _Builder(document, layout, step, current, if_input, reset)
@@ -160,6 +177,10 @@ def from_nir(
 def _name_of(document: Document) -> str:
     base = os.path.basename(document.origin)
     return base[:-4] if base.endswith(".nir") else base or "nir"
+
+
+def _word(value: object) -> str:
+    return value if isinstance(value, str) else ""
 
 
 def _step(document: Document, dt: float | None) -> tuple[float, str]:
@@ -183,7 +204,11 @@ class _Carry:
     bias: NDArray[Any] | None = None
     biased: str = ""
     weighted: bool = False
-    passed: tuple[str, ...] = ()
+
+    @property
+    def has_bias(self) -> bool:
+        """Whether a bias is added that is not zero everywhere."""
+        return self.bias is not None and bool(np.any(self.bias))
 
 
 class _Builder:
@@ -230,7 +255,7 @@ class _Builder:
                         f"the edge from {a!r} closes a cycle: it carries the value of the step before",
                     )  # fmt: skip
         settings = {
-            "dt": f"{self.dt:g} s ({said})",
+            "dt": f"{self.dt:g} s, {said}",
             "current": self.current.value,
             "if_input": self.if_input.value,
             "reset": self.reset.value,
@@ -243,6 +268,7 @@ class _Builder:
                 {p.path: self.carriers[p.name] for p in layout.places.values()},
                 self.populations,
                 self.projections,
+                self.dt,
                 settings,
             )
         }
@@ -284,7 +310,9 @@ class _Builder:
             self.carry[name] = _Carry(name)
         elif kind == "Delay":
             self._visit_delay(place, shape)
-        elif kind == PASS and (len(into) != 1 or len(out_of) != 1 or into[0] in self.layout.closing):
+        elif kind == PASS and (
+            len(into) != 1 or len(out_of) != 1 or into[0] in self.layout.closing
+        ):
             self._add(name, Population(Relay, shape))
             self._reach(name, name, "x")
             self.carry[name] = _Carry(name)
@@ -304,7 +332,9 @@ class _Builder:
     def _visit_neuron(self, place: Place, shape: tuple[int, ...]) -> None:
         name, node = place.name, place.node
         model, names, port = MODELS[node.kind]
-        params = {ours: spread(node.array(n), shape) for n, ours in names.items() if n in node.params}
+        params = {
+            ours: spread(node.array(n), shape) for n, ours in names.items() if n in node.params
+        }
         for n in ("tau", "tau_mem", "tau_syn"):
             if n in node.params and np.any(node.array(n) <= 0):
                 raise FormatError(f"{n} must be positive; found {float(node.array(n).min()):g}")
@@ -317,7 +347,7 @@ class _Builder:
             model = model.resetting(Reset.SUBTRACT)
             self.findings.add(
                 name, node.kind, Status.CHANGED,
-                "a spike subtracts v_threshold, as asked; the file says v_reset",
+                "a spike subtracts v_threshold; NIR itself says v_reset",
             )  # fmt: skip
         target = name
         if node.kind == "IF":
@@ -400,13 +430,13 @@ class _Builder:
         else:
             carry = self.carry[self.layout.edges[into[0]][0]]
         if place.kind == PASS:
-            self.carry[name] = replace(carry, passed=(*carry.passed, name))
+            self.carry[name] = carry
         else:
             topology = topology_of(node, shape_in)
             if isinstance(topology, Scale):
                 topology = Scale(np.broadcast_to(topology.weights, shape_in))
             weighted = topology.weight is not None
-            if carry.bias is not None or (carry.weighted and weighted):
+            if carry.has_bias or (carry.weighted and weighted):
                 carry = self._settled(self.layout.edges[into[0]][0])
             bias = None
             if "bias" in node.params:
@@ -421,7 +451,7 @@ class _Builder:
                 carry.weighted or weighted,
             )
         late = any(edge in self.layout.closing for edge in out_of)
-        if len(out_of) != 1 or (late and self.carry[name].bias is not None):
+        if len(out_of) != 1 or (late and self.carry[name].has_bias):
             self._settled(name)
 
     # -- parts of the network --------------------------------------------------------------------------
@@ -466,7 +496,6 @@ class _Builder:
                 field = "scale" if isinstance(m, Scale) else "weight"
                 self.carriers[node][field] = Carrier("weight", made, str(index))
         if carry.biased:
-            channels = "channel_bias" if isinstance(maps[-1], Compose) else "bias"
             kind = self.layout.places[carry.biased].node.kind
             channels = "channel_bias" if kind.startswith("Conv") else "bias"
             self.carriers[carry.biased]["bias"] = Carrier(channels, made, "")

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spikewright.errors import FormatError, explain
-from spikewright.network.graph import Network, Population, Projection
+from spikewright.network.graph import Network, Population, Projection, Propagation
 from spikewright.network.nir.document import NODE_PARAMS, Document, Graph, Node
 from spikewright.network.topology import Compose, Topology
 
@@ -28,7 +28,14 @@ FORM = 1
 
 @dataclass(frozen=True)
 class Carrier:
-    """Where a parameter went: 'param' (population, name), 'weight' (projection, map), 'bias', 'channel_bias', 'delay'."""
+    """Where a parameter went.
+
+    Parameters
+    ----------
+    kind : 'param', 'weight', 'bias', 'channel_bias' or 'delay'
+    owner : the population or projection
+    part : the model's parameter, or the number of the map in a `Compose`
+    """
 
     kind: str
     owner: str
@@ -45,6 +52,7 @@ def describe(
     carriers: Mapping[tuple[str, ...], Mapping[str, Carrier]],
     populations: Mapping[str, Population],
     projections: Mapping[str, Projection],
+    dt: float,
     settings: Mapping[str, str],
 ) -> dict[str, Any]:
     """Return the origin of a network as plain data."""
@@ -52,21 +60,27 @@ def describe(
         "form": FORM,
         "version": version,
         "graph": _describe(graph, (), carriers),
-        "structure": structure(populations, projections),
+        "structure": structure(populations, projections, dt),
         "settings": dict(settings),
     }
 
 
 def structure(
-    populations: Mapping[str, Population], projections: Mapping[str, Projection]
+    populations: Mapping[str, Population], projections: Mapping[str, Projection], dt: float
 ) -> dict[str, Any]:
     """Return what must stay as it is for a network to be written under its document's names."""
     return {
         "populations": {n: [p.model.name, list(p.shape)] for n, p in populations.items()},
         "projections": {
-            n: [p.pre, p.post, p.port, _kinds(p.topology)] for n, p in projections.items()
+            n: [p.pre, p.post, p.port, _kinds(p.topology), *_span(p, dt)]
+            for n, p in projections.items()
         },
     }
+
+
+def _span(projection: Projection, dt: float) -> tuple[int, int]:
+    steps = np.rint(np.asarray(projection.delay) / dt)
+    return int(steps.min()), int(steps.max())
 
 
 def _kinds(topology: Topology) -> list[str]:
@@ -110,7 +124,12 @@ def _pack(value: Any) -> Any:
     array = np.asarray(value)
     kind = "texts" if array.dtype.kind in "OU" else "array"
     dtype = "" if kind == "texts" else array.dtype.str
-    return {"kind": kind, "dtype": dtype, "shape": list(array.shape), "data": array.ravel().tolist()}
+    return {
+        "kind": kind,
+        "dtype": dtype,
+        "shape": list(array.shape),
+        "data": array.ravel().tolist(),
+    }
 
 
 def _unpack(data: Mapping[str, Any]) -> Any:
@@ -147,6 +166,8 @@ def rebuilt(network: Network) -> Rebuilt | None:
     try:
         if data["form"] != FORM:
             raise _Moved(f"its origin is of form {data['form']}, expected {FORM}")
+        if network.propagation is not Propagation.SAME_STEP:
+            raise _Moved(f"its propagation is {network.propagation.value!r} now")
         _compare(network, data["structure"])
         graph = _rebuild(network, data["graph"], (), notes)
         if not isinstance(graph, Graph):
@@ -163,7 +184,7 @@ def rebuilt(network: Network) -> Rebuilt | None:
 
 
 def _compare(network: Network, then: Mapping[str, Any]) -> None:
-    now = structure(network.populations, network.projections)
+    now = structure(network.populations, network.projections, network.dt)
     for group in ("populations", "projections"):
         for name in (*then[group], *now[group]):
             old, new = then[group].get(name), now[group].get(name)

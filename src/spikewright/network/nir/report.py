@@ -71,11 +71,14 @@ class Findings:
         self.found.append(Finding(name, kind, status, note))
 
     def frozen(self, settings: Mapping[str, str]) -> Report:
-        """Return the report: where a node has several findings, an exact one without a note is left out."""
+        """Return the report, node by node: where one has several findings, a bare "exact" is left out."""
         spoken = {f.name for f in self.found if f.note or f.status is not Status.EXACT}
+        first: dict[str, int] = {}
+        for f in self.found:
+            first.setdefault(f.name, len(first))
         kept = []
         seen = set()
-        for f in self.found:
+        for f in sorted(self.found, key=lambda f: first[f.name]):
             if f.status is Status.EXACT and not f.note and (f.name in spoken or f.name in seen):
                 continue
             seen.add(f.name)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import enum
+import math
 import os
+import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,7 +14,7 @@ from types import MappingProxyType
 from typing import Any
 
 from spikewright.errors import ConstantError, Problems, UnitError, explain
-from spikewright.units import quantity, show
+from spikewright.units import dimension_of, pretty, quantity, show
 
 
 class Grade(enum.Enum):
@@ -78,6 +80,7 @@ class Chip:
     capabilities : plain facts for the capability table, name -> text, number or truth
     unpublished : what has no published value, in words; models leave it out and say so
     path : the file
+    passes : the `[[passes]]` of a substrate said as data, in order; see `Described`
     """
 
     name: str
@@ -100,7 +103,8 @@ class Chip:
         return found + [(table, c) for table, cs in self.tables.items() for c in cs.values()]
 
 
-_UNITS_SI = {"J": "J", "s": "s", "W": "W", "1": "1"}
+KEYS = frozenset({"value", "band", "source", "grade", "note"})
+_UNIT = re.compile(r"^\s*[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?\s*(.*?)\s*$")
 
 
 def read_constant(name: str, entry: Any, where: str) -> Constant:
@@ -111,19 +115,30 @@ def read_constant(name: str, entry: Any, where: str) -> Constant:
     ConstantError : value, source or grade is missing or wrong
     """
     problems = Problems()
+    found = _constant(name, entry, where, problems)
+    problems.raise_as(ConstantError)
+    return found
+
+
+def _constant(name: str, entry: Any, where: str, problems: Problems) -> Constant:
+    """Return a constant, and note everything that is wrong with it."""
     place = f"{where}.{name}"
     if not isinstance(entry, dict):
-        raise ConstantError(
-            explain(
-                place,
-                "a number without a source",
-                found=repr(entry),
-                expected='{ value = "23.6 pJ", source = "paper, place", grade = "measured" }',
-            )
+        problems.add(
+            place,
+            "a number without a source",
+            found=repr(entry),
+            expected='{ value = "23.6 pJ", source = "paper, place", grade = "measured" }',
         )
-    unknown = set(entry) - {"value", "band", "source", "grade", "note"}
+        return Constant(name, 0.0, "1", 0.0, 0.0, "", Grade.ASSUMED)
+    unknown = set(entry) - KEYS
     if unknown:
-        problems.add(place, "unknown keys", found=", ".join(sorted(unknown)))
+        problems.add(
+            place,
+            "unknown keys",
+            found=", ".join(sorted(unknown)),
+            expected=", ".join(sorted(KEYS)),
+        )
     value = low = high = 0.0
     unit = "1"
     try:
@@ -132,37 +147,49 @@ def read_constant(name: str, entry: Any, where: str) -> Constant:
         if "band" in entry:
             low, high = (_read(v, unit)[0] for v in entry["band"])
             if not low <= value <= high:
-                problems.add(place, "the value lies outside its band", found=(low, value, high))
+                problems.add(
+                    place,
+                    "the value lies outside its band",
+                    found=value,
+                    expected=f"{low:g} to {high:g}",
+                )
     except (UnitError, TypeError, ValueError) as error:
         problems.add(place, f"bad value: {error}")
     source = entry.get("source", "")
     if not isinstance(source, str) or not source.strip():
         problems.add(place, "has no source", cure="name the paper and the place in it")
+    grade = entry.get("grade")
     grades = [g.value for g in Grade]
-    if entry.get("grade") not in grades:
-        problems.add(
-            place, "has no valid grade", found=entry.get("grade"), expected=", ".join(grades)
-        )
-    problems.raise_as(ConstantError)
-    return Constant(
-        name, value, unit, low, high, source.strip(), Grade(entry["grade"]), entry.get("note", "")
-    )
+    if grade not in grades:
+        problems.add(place, "has no valid grade", found=grade, expected=", ".join(grades))
+        grade = "assumed"
+    note = str(entry.get("note", ""))
+    return Constant(name, value, unit, low, high, str(source).strip(), Grade(grade), note)
 
 
-def _read(text: Any, unit: str | None = None) -> tuple[float, str]:
-    if isinstance(text, int | float) and not isinstance(text, bool):
-        return float(text), "1"
-    value = quantity(str(text), unit=unit)
-    symbol = str(text).split(None, 1)[1].strip() if len(str(text).split(None, 1)) > 1 else "1"
-    return value, _base_unit(symbol)
+def _read(value: Any, unit: str | None = None) -> tuple[float, str]:
+    """Return a value and its SI unit; a plain number has none."""
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
+        raise ValueError(f"{value!r} is not a quantity such as '23.6 pJ'")
+    text = value if isinstance(value, str) else f"{value!r}"
+    if not isinstance(value, str) and not math.isfinite(value):
+        raise ValueError(f"{text} is not a number")
+    number = quantity(text, unit=unit)
+    match = _UNIT.match(text)
+    return number, _base_unit(match.group(1) if match else "")
 
 
 def _base_unit(symbol: str) -> str:
     """Return the unit without its prefix: 'pJ' -> 'J', 'mW' -> 'W', 'mm^2' -> 'm^2'."""
-    from spikewright.units import parse_unit, pretty
+    return pretty(dimension_of(symbol))
 
-    _, dimension = parse_unit(symbol)
-    return pretty(dimension)
+
+_PLAIN: Mapping[str, tuple[type, str]] = {
+    "description": (str, "a text"),
+    "capabilities": (dict, "a table"),
+    "unpublished": (list, "a list of texts"),
+    "passes": (list, "a list of tables"),
+}
 
 
 def load_chip(path: str | os.PathLike[str]) -> Chip:
@@ -188,26 +215,21 @@ def load_chip(path: str | os.PathLike[str]) -> Chip:
 
     def walk(prefix: str, table: Mapping[str, Any]) -> None:
         for key, entry in table.items():
-            place = f"{prefix}.{key}" if prefix else key
-            if isinstance(entry, dict) and "value" not in entry and entry and all(
-                isinstance(v, dict) for v in entry.values()
-            ):
-                walk(place, entry)
+            if isinstance(entry, dict) and not set(entry) & KEYS:
+                walk(f"{prefix}.{key}" if prefix else key, entry)
             elif prefix:
-                try:
-                    tables.setdefault(prefix, {})[key] = read_constant(
-                        key, entry, f"{file.name}: {prefix}"
-                    )
-                except ConstantError as error:
-                    problems.lines.append(str(error))
+                constant = _constant(key, entry, f"{file.name}: {prefix}", problems)
+                tables.setdefault(prefix, {})[key] = constant
             else:
                 problems.add(f"{file.name}: {key}", "not a table of constants")
 
-    plain = ("name", "title", "description", "capabilities", "unpublished", "passes")
     for key in ("name", "title"):
         if not isinstance(data.get(key), str) or not data.get(key):
             problems.add(file.name, f"needs {key!r}, a text")
-    walk("", {k: v for k, v in data.items() if k not in plain})
+    for key, (kind, words) in _PLAIN.items():
+        if not isinstance(data.get(key, kind()), kind):
+            problems.add(f"{file.name}: {key}", f"not {words}", found=repr(data[key]))
+    walk("", {k: v for k, v in data.items() if k not in ("name", "title", *_PLAIN)})
     problems.raise_as(ConstantError)
     limits = tables.pop("limits", {})
     return Chip(

@@ -10,7 +10,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -103,7 +103,10 @@ class Compiled:
 class Substrate(ABC):
     """One substrate with its options. Abstract; concrete substrates are frozen dataclasses."""
 
-    name: ClassVar[str]
+    @property
+    @abstractmethod
+    def name(self) -> str:
+        """Its short name; concrete substrates write `name: ClassVar[str] = "..."`."""
 
     @property
     @abstractmethod

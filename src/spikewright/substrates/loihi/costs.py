@@ -6,6 +6,7 @@ barrier. A step of the chip takes as long as its work; the network's dt plays no
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -114,30 +115,33 @@ def _count(compiled: Compiled, recording: Recording, placement: Placement) -> _C
     return _Counts(updates, spikes, operations, local, east_west, north_south, packets)
 
 
-def _davies(table: object, n: _Counts) -> list[Term]:
-    t: dict[str, Constant] = table  # type: ignore[assignment]
+def _davies(t: Mapping[str, Constant], n: _Counts) -> list[Term]:
     events = Category.EVENTS
     return [
         Term("synaptic operations", events, sum(n.operations.values()), t["synaptic_operation"]),
-        Term(
-            "neuron updates, firing", events, n.spikes, t["neuron_update_active"], 0.0, n.updates
-        ),
-        Term(
-            "neuron updates, not firing",
-            events,
-            n.updates - n.spikes,
-            t["neuron_update_inactive"],
-            n.updates,
-            0.0,
-        ),
+        Term("neuron updates", events, n.updates, t["neuron_update_inactive"]),
+        Term("updates that fire, in addition", events, n.spikes, _excess(t), 0.0, n.updates),
         Term("spikes within a tile", events, n.local, t["spike_within_tile"]),
         Term("hops east-west", events, n.east_west, t["hop_east_west"]),
         Term("hops north-south", events, n.north_south, t["hop_north_south"]),
     ]
 
 
-def _nahuku(table: object, n: _Counts) -> list[Term]:
-    t: dict[str, Constant] = table  # type: ignore[assignment]
+def _excess(t: Mapping[str, Constant]) -> Constant:
+    """Return what an active update costs more than an inactive one: the chip file holds the two whole costs."""
+    active, inactive = t["neuron_update_active"], t["neuron_update_inactive"]
+    return Constant(
+        "neuron_update_active less inactive",
+        active.value - inactive.value,
+        active.unit,
+        active.low - inactive.low,
+        active.high - inactive.high,
+        f"{active.source}: active less inactive",
+        active.grade,
+    )
+
+
+def _nahuku(t: Mapping[str, Constant], n: _Counts) -> list[Term]:
     events = Category.EVENTS
     synapses = [
         Term(f"synaptic operations, {kind}", events, count, t[f"synapse_{kind}"])
@@ -185,12 +189,15 @@ def _latency(
             operations[kind] = before + (sent @ fan).reshape(shape)
     updates = np.broadcast_to(neurons, shape)
     if preset == "davies":
+        entries = dict(table) | {"neuron_update_excess": _excess(table)}
         parts = {
-            "neuron_update_active": spikes,
-            "neuron_update_inactive": updates - spikes,
+            "neuron_update_inactive": updates,
+            "neuron_update_excess": spikes,
             "synaptic_operation": sum(operations.values(), np.zeros(shape)),
         }
+        names = {"neuron_update_inactive": "updates", "neuron_update_excess": "firing, in addition"}
     else:
+        entries, names = dict(table), {}
         parts = {
             "neuron_access": updates,
             "neuron_update": updates,
@@ -198,28 +205,40 @@ def _latency(
             "axon_out": packets_out,
             "axon_in": packets_in,
         } | {f"synapse_{kind}": count for kind, count in operations.items()}
-    busy = sum((count * table[name].value for name, count in parts.items()), np.zeros(shape))
+    busy = sum((count * entries[name].value for name, count in parts.items()), np.zeros(shape))
     worst = np.argmax(busy, axis=2)[..., None]
+
+    def of_worst(count: NDArray[np.float64]) -> float:
+        return float(np.take_along_axis(count, worst, axis=2).sum(axis=0).mean())
+
     terms = []
     for name, count in parts.items():
-        mean = float(np.take_along_axis(count, worst, axis=2).sum(axis=0).mean())
-        text = name.replace("_", " ")
-        terms.append(Term(f"busiest core: {text}", Category.EVENTS, mean, table[name]))
+        text = names.get(name, name.replace("_", " "))
+        span = (0.0, of_worst(updates)) if name == "neuron_update_excess" else (None, None)
+        terms.append(
+            Term(f"busiest core: {text}", Category.EVENTS, of_worst(count), entries[name], *span)
+        )
     across, along = hops(placement.position)
     active = float(np.count_nonzero(spikes.sum(axis=2)) / samples)
     terms += [
-        Term("longest way east-west", Category.EVENTS, active * across.max(), table["hop_east_west"]),
-        Term("longest way north-south", Category.EVENTS, active * along.max(), table["hop_north_south"]),
+        Term(
+            "longest way east-west", Category.EVENTS, active * across.max(), table["hop_east_west"]
+        ),
+        Term(
+            "longest way north-south",
+            Category.EVENTS,
+            active * along.max(),
+            table["hop_north_south"],
+        ),
         Term("barrier", Category.CLOCK, float(recording.steps), _barrier(table, placement)),
     ]
     return terms
 
 
-def _barrier(table: object, placement: Placement) -> Constant:
+def _barrier(table: Mapping[str, Constant], placement: Placement) -> Constant:
     """Return the barrier for the tiles in use, between the published numbers of tiles."""
-    entries: dict[str, Constant] = table  # type: ignore[assignment]
     known = sorted(
-        (int(name.split("_")[1]), c) for name, c in entries.items() if name.startswith("barrier_")
+        (int(name.split("_")[1]), c) for name, c in table.items() if name.startswith("barrier_")
     )
     tiles = len(np.unique(placement.position, axis=0))
     value = float(np.interp(tiles, [n for n, _ in known], [c.value for _, c in known]))

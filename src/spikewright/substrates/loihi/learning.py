@@ -130,4 +130,5 @@ def _raised(trace: NDArray[np.int64]) -> NDArray[np.int64]:
 def _rounded(value: Any, draw: float) -> NDArray[np.int64]:
     """Round down, or up with the probability of the fraction; one draw for all."""
     low: NDArray[np.int64] = np.floor(value).astype(np.int64)
-    return low + (draw < np.mod(value, 1))
+    up: NDArray[np.bool_] = draw < np.mod(value, 1)
+    return low + up

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import ast
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -30,9 +30,13 @@ from spikewright.substrates.loihi.model import (
     BIAS_EXPONENT_MAX,
     BIAS_MANTISSA_MAX,
     VTH_MANTISSA_MAX,
+    WEIGHT_SHIFT,
     Arithmetic,
 )
 
+WEIGHT_TOP = 254
+"""Largest magnitude that a weight of mixed signs keeps."""
+WEIGHT_EXPONENT_MAX = 7
 RELATIVE = 1e-9
 """How far a reset value may lie from rest, relative to the threshold, to count as equal: float noise."""
 
@@ -44,15 +48,18 @@ class Neuron:
     Parameters
     ----------
     voltage : name of its voltage
+    current : name of its synaptic current, or ""
     keep_v, keep_u : what a step keeps of voltage and current, 0-d or (n,); keep_u is 0 without a synaptic current
     gain : port -> volts per unit of weight
     filtered : ports that pass through the synaptic current
     level : threshold above rest, 0-d or (n,)
     rest : resting voltage, 0-d or (n,)
     refractory : steps, 0-d or (n,)
+    start_gain : volts per unit of the current before the first step, 0-d or (n,)
     """
 
     voltage: str
+    current: str
     keep_v: NDArray[Any]
     keep_u: NDArray[Any]
     gain: Mapping[str, NDArray[Any]]
@@ -60,10 +67,16 @@ class Neuron:
     level: NDArray[Any]
     rest: NDArray[Any]
     refractory: NDArray[np.int64]
+    start_gain: NDArray[Any]
 
 
 def analyse(
-    network: Network, name: str, arithmetic: Arithmetic, problems: Problems
+    network: Network,
+    name: str,
+    arithmetic: Arithmetic,
+    problems: Problems,
+    *,
+    max_refractory: int = 64,
 ) -> Neuron | None:
     """Return a population as the chip sees it, or note why the chip cannot be it."""
     population = network.populations[name]
@@ -91,9 +104,7 @@ def analyse(
     matrix = propagator(model, params, network.dt)
     voltage = model.thresholded
     currents = [x for x in model.state if x != voltage]
-    if len(currents) > 1 or any(
-        (x, voltage) in matrix or (x, "1") in matrix for x in currents
-    ):
+    if len(currents) > 1 or any((x, voltage) in matrix or (x, "1") in matrix for x in currents):
         problems.add(where, "the chip has one current that decays by itself")
         return None
     zero = np.asarray(0.0)
@@ -113,11 +124,7 @@ def analyse(
             problems.add(where, f"port {port!r} drives the synaptic current continuously")
         else:
             gain[port] = matrix.get((voltage, port), zero)
-    driven = {
-        network.port_of(p)
-        for p in network.incoming(name)
-        if not _only_bias(network, p)
-    }
+    driven = {network.port_of(p) for p in network.incoming(name) if not _only_bias(network, p)}
     if filtered & driven and driven - filtered:
         problems.add(
             where, "one current carries either filtered or unfiltered input", found=sorted(driven)
@@ -129,7 +136,9 @@ def analyse(
         problems.add(where, "a drive without leak has no resting voltage")
     threshold = model.trees["threshold"][""]
     if not (isinstance(threshold, ast.Compare) and isinstance(threshold.ops[0], ast.Gt)):
-        problems.add(where, "the chip fires where its voltage exceeds a level", found=model.threshold)
+        problems.add(
+            where, "the chip fires where its voltage exceeds a level", found=model.threshold
+        )
         return None
     level = np.asarray(evaluate(threshold.comparators[0], params)) - rest
     reset = np.asarray(evaluate(model.trees["reset"][voltage], params)) - rest
@@ -153,10 +162,23 @@ def analyse(
             found=f"{int(refractory.max())} steps",
             cure="use Loihi(arithmetic=Arithmetic.CHIP), or t_ref = 0",
         )
+    if np.any(refractory >= max_refractory):
+        problems.add(
+            where,
+            "refractory period too long",
+            found=f"{int(refractory.max())} steps",
+            expected=f"{max_refractory - 1} at most",
+            cure="use a larger dt, or a shorter t_ref",
+        )
     if len(problems.lines) > before:
         return None
+    # u holds g x with x after its decay, so x before the first step counts as g x / keep_u
+    start_gain = zero
+    if currents:
+        start_gain = matrix.get((voltage, currents[0]), zero) / np.where(keep_u > 0, keep_u, 1.0)
     return Neuron(
         voltage,
+        currents[0] if currents else "",
         np.asarray(keep_v),
         np.asarray(keep_u),
         gain,
@@ -164,6 +186,7 @@ def analyse(
         level,
         np.asarray(rest),
         refractory,
+        np.asarray(start_gain),
     )
 
 
@@ -193,13 +216,16 @@ class Scale:
     threshold: NDArray[np.int64]
 
 
+@dataclass(frozen=True)
+class Bound:
+    """A sum in volts that a register must hold: `sigma * volts * 64 <= largest`."""
+
+    volts: float
+    largest: float
+
+
 def choose_scale(
-    level: NDArray[Any],
-    largest: Mapping[str, float],
-    worst_input: float,
-    keep_u: float,
-    *,
-    u_max: int,
+    level: NDArray[Any], largest: Mapping[str, float], bounds: Sequence[Bound]
 ) -> Scale:
     """Return the finest scale that no register overflows.
 
@@ -207,21 +233,18 @@ def choose_scale(
     ----------
     level : threshold above rest, V
     largest : projection -> its largest weight in V (gain included)
-    worst_input : the largest sum of absolute weights of one neuron, V
-    keep_u : what the current keeps per step
-    u_max : largest current register value
+    bounds : what the registers must hold at worst
     """
     used = [x for x in largest.values() if x > 0]
-    top = float(np.max(level))
-    sigma = VTH_MANTISSA_MAX / top
+    sigma = VTH_MANTISSA_MAX / float(np.max(level))
     if used:
-        sigma = min(sigma, 254.0 / min(used))
-        sigma = min(sigma, 254.0 * 2.0**BIAS_EXPONENT_MAX / max(used))
-    bound = worst_input / (1.0 - keep_u) if keep_u < 1.0 else math.inf
-    if bound > 0 and math.isfinite(bound):
-        sigma = min(sigma, u_max / 64.0 / bound)
+        sigma = min(sigma, WEIGHT_TOP / min(used))
+        sigma = min(sigma, WEIGHT_TOP * 2.0**WEIGHT_EXPONENT_MAX / max(used))
+    for bound in bounds:
+        if bound.volts > 0:
+            sigma = min(sigma, bound.largest / 2**WEIGHT_SHIFT / bound.volts)
     exponent = {
-        name: max(0, math.ceil(math.log2(x * sigma / 254.0) - 1e-12)) if x * sigma > 254 else 0
+        name: max(0, math.ceil(math.log2(x * sigma / WEIGHT_TOP) - 1e-12)) if x > 0 else 0
         for name, x in largest.items()
     }
     return Scale(sigma, exponent, np.maximum(np.rint(level * sigma), 1).astype(np.int64))
@@ -229,7 +252,8 @@ def choose_scale(
 
 def decay_code(keep: NDArray[Any], *, offset: int) -> NDArray[np.int64]:
     """Return the 12-bit decay whose register keeps `keep` per step; `offset` is added by the chip."""
-    return np.clip(np.rint(4096.0 * (1.0 - keep)) - offset, 0, 4095).astype(np.int64)
+    code = np.clip(np.rint(4096.0 * (1.0 - keep)) - offset, 0, 4095)
+    return np.asarray(code, np.int64)
 
 
 def bias_code(bias: NDArray[Any]) -> NDArray[np.int64]:
@@ -239,5 +263,4 @@ def bias_code(bias: NDArray[Any]) -> NDArray[np.int64]:
     while largest / 2**exponent > BIAS_MANTISSA_MAX and exponent < BIAS_EXPONENT_MAX:
         exponent += 1
     mantissa = np.clip(np.rint(bias / 2**exponent), -BIAS_MANTISSA_MAX, BIAS_MANTISSA_MAX)
-    return mantissa.astype(np.int64) << exponent
-
+    return np.asarray(mantissa, np.int64) << exponent

@@ -337,7 +337,5 @@ def stored(weight: Any, *, bits: int = 8, sign: Sign | None = None) -> NDArray[n
 def active(weight: NDArray[np.int64], exponent: int) -> NDArray[np.int64]:
     """Return the weights as `CHIP` arithmetic adds them: each shifted by the exponent and floored, then by 6."""
     shifted = weight << exponent if exponent >= 0 else weight >> -exponent
-    result: NDArray[np.int64] = np.clip(
-        shifted << WEIGHT_SHIFT, -(2**21) + 64, 2**21 - 64
-    )
+    result: NDArray[np.int64] = np.clip(shifted << WEIGHT_SHIFT, -(2**21) + 64, 2**21 - 64)
     return result

@@ -27,6 +27,7 @@ from spikewright.substrates.base import (
 )
 from spikewright.substrates.loihi import costs
 from spikewright.substrates.loihi.mapping import (
+    Bound,
     Neuron,
     Scale,
     analyse,
@@ -35,6 +36,9 @@ from spikewright.substrates.loihi.mapping import (
     decay_code,
 )
 from spikewright.substrates.loihi.model import (
+    BIAS_EXPONENT_MAX,
+    BIAS_MANTISSA_MAX,
+    WEIGHT_SHIFT,
     Arithmetic,
     LoihiChipLIF,
     LoihiInput,
@@ -49,11 +53,19 @@ from spikewright.substrates.passes.place import place
 from spikewright.substrates.passes.quantize import Quantize, relative_error
 from spikewright.substrates.passes.retime import Retime
 
+WEIGHT_BITS = (1, 2, 3, 4, 5, 6, 8)
 INDEX_BITS = (0, 6, 7, 8, 9, 10, 11, 12)
 DELAY_BITS = 6
 AXON_HEADER_BITS = 10
 GROUP = 64
 WORD = 64
+
+
+U_MAX = 2**23 - 1
+INPUT_MAX = 2**21 - 1
+BIAS_MAX = BIAS_MANTISSA_MAX << BIAS_EXPONENT_MAX
+_Volts = tuple[Topology, NDArray[Any], NDArray[Any]]
+"""A projection's map, its weights in volts, its delays (one, or one per weight)."""
 
 
 @dataclass(frozen=True)
@@ -64,7 +76,7 @@ class Loihi(Substrate):
     ----------
     preset : price list, "davies" (pre-silicon simulation of the paper) or "nahuku" (fitted to a board)
     arithmetic : which published description of the arithmetic is followed
-    weight_bits : 1 to 8
+    weight_bits : bits of a weight's magnitude, one of 1, 2, 3, 4, 5, 6, 8
     """
 
     preset: str = "davies"
@@ -78,9 +90,14 @@ class Loihi(Substrate):
             raise SubstrateError(
                 explain("loihi", f"no preset {self.preset!r}", expected=", ".join(self.presets()))
             )
-        if self.weight_bits not in range(1, 9):
+        if self.weight_bits not in WEIGHT_BITS:
             raise SubstrateError(
-                explain("loihi", "weight_bits", found=self.weight_bits, expected="1 to 8")
+                explain(
+                    "loihi: weight_bits",
+                    "the synapse format has no such width",
+                    found=self.weight_bits,
+                    expected="one of " + ", ".join(map(str, WEIGHT_BITS)),
+                )
             )
 
     @property
@@ -94,8 +111,9 @@ class Loihi(Substrate):
 
     @property
     def passes(self) -> tuple[Pass, ...]:
-        """Rounding of weights, to train through."""
-        return (Quantize(self.weight_bits, why="the synaptic memory keeps 8 bits, mixed signs even"),)
+        """Rounding of weights as a matrix of mixed signs is stored, to train through."""
+        bits = max(self.weight_bits, 2)
+        return (Quantize(bits, why="the synaptic memory keeps few bits, one of them the sign"),)
 
     def compile(self, network: Network, *, seed: int = 0) -> Compiled:
         """Lower a network to Loihi's integers and place it on cores; see `Substrate.compile`."""
@@ -106,7 +124,8 @@ class Loihi(Substrate):
         for name, population in timed.populations.items():
             if name in timed.inputs:
                 continue
-            found = analyse(timed, name, self.arithmetic, problems)
+            longest = int(chip.limit("max_refractory"))
+            found = analyse(timed, name, self.arithmetic, problems, max_refractory=longest)
             if found is not None:
                 neurons[name] = found
         _check_delays(timed, chip, problems)
@@ -136,9 +155,11 @@ class Loihi(Substrate):
         limits = _limits(chip)
         load = tuple({k: v / limits[k] for k, v in used.items()} for used in cores.used)
         changes += tuple(
-            Change("partition", n, f"cut into {len(np.unique(cores.core_of[n]))} cores", f"{b} binds")
+            Change(
+                "partition", n, f"cut into {len(np.unique(cores.core_of[n]))} cores", f"{b} binds"
+            )
             for n, b in cores.binding.items()
-            if b
+            if b and len(np.unique(cores.core_of[n])) > 1
         )
         return Compiled(
             lowered,
@@ -161,90 +182,90 @@ class Loihi(Substrate):
         self, network: Network, name: str, neuron: Neuron
     ) -> tuple[Population, dict[str, Projection], Scale, tuple[Change, ...]]:
         population = network.populations[name]
-        incoming = network.incoming(name)
-        volts: dict[str, tuple[Topology, NDArray[Any]]] = {}
-        worst = np.zeros(population.n)
-        for projection in incoming:
-            p = network.projections[projection]
-            gain = neuron.gain[network.port_of(projection)]
-            topology, weight = _in_volts(network, p, gain)
-            volts[projection] = (topology, weight)
-            synapses = topology.with_weight(weight).synapses(network.populations[p.pre].shape)
-            worst += np.bincount(
-                synapses.target, np.abs(synapses.weight), minlength=population.n
-            )
         chip_mode = self.arithmetic is Arithmetic.CHIP
-        scale = choose_scale(
-            neuron.level,
-            {n: float(np.abs(w).max(initial=0.0)) for n, (_, w) in volts.items()},
-            float(worst.max(initial=0.0)),
-            float(np.max(neuron.keep_u)),
-            u_max=2**21 if chip_mode else 2**23 - 1,
-        )
-        changes = [
-            Change(
-                "replace",
-                name,
-                f"{population.model.name} becomes {'LoihiChipLIF' if chip_mode else 'LoihiLIF'}",
-                f"the chip's integer neuron; 1 V is {scale.sigma:.4g} weight units",
-                float(np.max(np.abs(scale.threshold / (neuron.level * scale.sigma) - 1.0))),
-            )
-        ]
+        model = LoihiChipLIF if chip_mode else LoihiLIF
+        volts = {p: _in_volts(network, p, neuron) for p in network.incoming(name)}
+        bias, changes = _bias(network, name, neuron)
+        scale, kept = self._fit(network, name, neuron, volts, bias)
+        error = float(np.max(np.abs(scale.threshold / (neuron.level * scale.sigma) - 1.0)))
+        becomes = f"{population.model.name} becomes {model.name}"
+        why = f"the chip's integer neuron; 1 V is {scale.sigma:.4g} weight units"
+        changes = (Change("replace", name, becomes, why, error), *changes)
         lowered = {}
-        bias = np.zeros(population.n)
-        for projection in incoming:
-            p = network.projections[projection]
-            topology, weight = volts[projection]
+        for projection, (topology, weight, delay) in volts.items():
             exponent = scale.exponent[projection]
+            stored_ = kept[projection]
+            signs = sign_of(stored_).value.lower()
+            what = f"weights stored with {self.weight_bits} bits, {signs}, exponent {exponent}"
             wanted = weight * scale.sigma / 2.0**exponent
-            kept = _rounded(wanted, self.weight_bits)
-            changes.append(
-                Change(
-                    "quantize",
-                    projection,
-                    f"weights stored with {self.weight_bits} bits, {sign_of(kept).value.lower()}, "
-                    f"exponent {exponent}",
-                    "synaptic memory",
-                    relative_error(kept, wanted),
-                )
-            )
+            size = relative_error(stored_, wanted)
+            changes += (Change("quantize", projection, what, "synaptic memory", size),)
             if chip_mode:
-                kept, exponent = active(kept, exponent), 0
+                stored_, exponent = active(stored_, exponent), 0
             lowered[projection] = Projection(
-                p.pre,
+                network.projections[projection].pre,
                 name,
-                topology.with_weight(kept),
+                topology.with_weight(stored_),
                 port="a",
-                delay=p.delay if np.ndim(p.delay) == 0 else p.delay.reshape(kept.shape),
+                delay=delay,
                 exponent=exponent,
             )
-            if p.bias is not None:
-                port = network.port_of(projection)
-                volt = np.ravel(p.bias) * neuron.gain[port]
-                if port in neuron.filtered:
-                    volt = volt / (1.0 - neuron.keep_u)
-                    changes.append(
-                        Change(
-                            "replace",
-                            projection,
-                            "bias acts at once instead of through the synaptic current",
-                            "the chip adds its bias to the voltage",
-                        )
-                    )
-                bias = bias + volt
-        params = self._params(neuron, scale, bias * scale.sigma * 64.0)
+        wanted_bias = bias * scale.sigma * 2**WEIGHT_SHIFT
+        params = self._params(neuron, scale, wanted_bias)
+        size = relative_error(params["bias"], wanted_bias)
+        if size:
+            what = f"bias rounded to {BIAS_MANTISSA_MAX.bit_length()} bits and an exponent"
+            changes += (Change("quantize", name, what, "register", size),)
         changes += _decay_changes(name, neuron, params)
-        shaped = {
-            k: v.reshape(population.shape) if np.ndim(v) else v for k, v in params.items()
-        }
-        start = initial_values(population)[neuron.voltage] - neuron.rest
-        initial = {}
-        if np.any(start):
-            first = np.rint(start * scale.sigma * 64.0).astype(np.int64)
-            initial["v"] = np.broadcast_to(first, population.n).reshape(population.shape)
-        model = LoihiChipLIF if chip_mode else LoihiLIF
-        made = Population(model, population.shape, shaped, initial)
-        return made, lowered, scale, tuple(changes)
+        shaped = {k: v.reshape(population.shape) if np.ndim(v) else v for k, v in params.items()}
+        initial = _initial(population, neuron, scale)
+        return Population(model, population.shape, shaped, initial), lowered, scale, changes
+
+    def _fit(
+        self,
+        network: Network,
+        name: str,
+        neuron: Neuron,
+        volts: dict[str, _Volts],
+        bias: NDArray[Any],
+    ) -> tuple[Scale, dict[str, NDArray[np.int64]]]:
+        """Return the finest scale, and the stored weights, with which no register can wrap."""
+        n = network.populations[name].n
+        chip_mode = self.arithmetic is Arithmetic.CHIP
+        keep = 1.0 - (decay_code(neuron.keep_u, offset=1) + 1) / 4096.0
+        pres = {p: network.populations[network.projections[p].pre].shape for p in volts}
+
+        def worst(weights: dict[str, NDArray[Any]], bias: NDArray[Any]) -> tuple[float, float]:
+            """Return the largest sum that can arrive in a step, and the largest current, in the weights' unit."""
+            up, down = np.zeros(n), np.zeros(n)
+            for projection, weight in weights.items():
+                synapses = volts[projection][0].with_weight(weight).synapses(pres[projection])
+                value = synapses.weight
+                up += np.bincount(synapses.target, np.maximum(value, 0), minlength=n)
+                down += np.bincount(synapses.target, np.maximum(-value, 0), minlength=n)
+            arriving = np.maximum(up, down)
+            current = arriving / (1.0 - keep) + (np.abs(bias) if chip_mode else 0.0)
+            return float(arriving.max(initial=0.0)), float(current.max(initial=0.0))
+
+        largest = {p: float(np.abs(w).max(initial=0.0)) for p, (_, w, _) in volts.items()}
+        arriving, current = worst({p: w for p, (_, w, _) in volts.items()}, bias)
+        # rounding can raise a sum above what the real weights give, so the registers are checked again
+        room = 1.0
+        while True:
+            bounds = [Bound(current, room * U_MAX), Bound(float(np.abs(bias).max()), BIAS_MAX)]
+            if chip_mode:
+                bounds.append(Bound(arriving, room * INPUT_MAX))
+            scale = choose_scale(neuron.level, largest, bounds)
+            kept = {
+                p: _rounded(w * scale.sigma / 2.0 ** scale.exponent[p], self.weight_bits)
+                for p, (_, w, _) in volts.items()
+            }
+            units = {p: w * 2 ** (scale.exponent[p] + WEIGHT_SHIFT) for p, w in kept.items()}
+            integer_bias = bias_code(bias * scale.sigma * 2**WEIGHT_SHIFT)
+            input_now, current_now = worst(units, integer_bias)
+            if current_now <= U_MAX and (not chip_mode or input_now <= INPUT_MAX):
+                return scale, kept
+            room *= 0.95
 
     def _params(self, neuron: Neuron, scale: Scale, bias: NDArray[Any]) -> dict[str, NDArray[Any]]:
         params: dict[str, NDArray[Any]] = {
@@ -258,24 +279,59 @@ class Loihi(Substrate):
         return params
 
 
-def _in_volts(
-    network: Network, p: Projection, gain: NDArray[Any]
-) -> tuple[Topology, NDArray[Any]]:
-    """Return a map with weights of its own, and those weights times the gain of the port."""
-    topology = p.topology
-    shape = network.populations[p.pre].shape
+def _in_volts(network: Network, name: str, neuron: Neuron) -> _Volts:
+    """Return a projection's map with weights of its own, those weights in volts, and their delays."""
+    p = network.projections[name]
+    gain = neuron.gain[network.port_of(name)]
+    topology, weight, delay = p.topology, p.topology.weight, p.delay
     plain = isinstance(topology, Dense | Sparse | Conv) or (
         isinstance(topology, OneToOne) and np.ndim(topology.weights) > 0
     )
-    weight = topology.weight
-    if plain and weight is not None and gain.ndim == 0:
-        return topology, weight * float(gain)
-    if isinstance(topology, Dense) and weight is not None:
-        return topology, weight * gain[:, None]
-    synapses = topology.synapses(shape)
+    if weight is not None and plain and (gain.ndim == 0 or isinstance(topology, Dense)):
+        rows = gain if gain.ndim == 0 else gain[:, None]
+        return topology, weight * rows, delay.reshape(weight.shape) if delay.ndim else delay
+    synapses = topology.synapses(network.populations[p.pre].shape)
     made = Sparse(synapses.start, synapses.target, synapses.weight, synapses.n_post)
     factor = gain if gain.ndim == 0 else gain[synapses.target]
-    return made, synapses.weight * factor
+    return made, synapses.weight * factor, delay.ravel()[synapses.entry] if delay.ndim else delay
+
+
+def _bias(
+    network: Network, name: str, neuron: Neuron
+) -> tuple[NDArray[np.float64], tuple[Change, ...]]:
+    """Return what biases add to the voltage in a step, in volts."""
+    total = np.zeros(network.populations[name].n)
+    changes: tuple[Change, ...] = ()
+    for projection in network.incoming(name):
+        bias = network.projections[projection].bias
+        if bias is None or not np.any(bias):
+            continue
+        port = network.port_of(projection)
+        volt = np.ravel(bias) * neuron.gain[port]
+        if port in neuron.filtered:
+            volt = volt / (1.0 - neuron.keep_u)
+            what = "bias acts at once instead of through the synaptic current"
+            changes += (
+                Change("replace", projection, what, "the chip adds its bias to the voltage"),
+            )
+        total = total + volt
+    return total, changes
+
+
+def _initial(population: Population, neuron: Neuron, scale: Scale) -> dict[str, NDArray[np.int64]]:
+    """Return the starting values of u and v that are not 0."""
+    first = initial_values(population)
+    start = {"v": first[neuron.voltage] - neuron.rest}
+    if neuron.current:
+        start["u"] = first[neuron.current] * neuron.start_gain
+    unit = scale.sigma * 2**WEIGHT_SHIFT
+    return {
+        variable: np.clip(np.rint(np.broadcast_to(volt, population.n) * unit), -U_MAX, U_MAX)
+        .astype(np.int64)
+        .reshape(population.shape)
+        for variable, volt in start.items()
+        if np.any(volt)
+    }
 
 
 def _rounded(wanted: NDArray[Any], bits: int) -> NDArray[np.int64]:
@@ -299,7 +355,9 @@ def _decay_changes(
         kept = 1.0 - (code + offset) / 4096.0
         error = float(np.max(np.abs(kept - keep)))
         if error:
-            found.append(Change("replace", name, f"{which} decay rounded to 12 bits", "register", error))
+            found.append(
+                Change("replace", name, f"{which} decay rounded to 12 bits", "register", error)
+            )
     return tuple(found)
 
 
@@ -334,9 +392,7 @@ def axon_words(n: NDArray[np.int64] | int, bits_per_synapse: int) -> NDArray[np.
     return words
 
 
-def _partition(
-    network: Network, names: tuple[str, ...], chip: Chip, weight_bits: int
-) -> Partition:
+def _partition(network: Network, names: tuple[str, ...], chip: Chip, weight_bits: int) -> Partition:
     tables: dict[str, list[tuple[Synapses, int, bool]]] = {}
     for name in names:
         tables[name] = []
@@ -354,6 +410,7 @@ def _partition(
 
     def needs(name: str, begin: int, end: int) -> dict[str, float]:
         words = axons = 0
+        counts: NDArray[np.int64]
         for synapses, bits, dense in tables[name]:
             if dense:
                 counts = np.full(synapses.n_pre, end - begin)

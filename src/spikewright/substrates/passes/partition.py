@@ -108,7 +108,9 @@ def partition(
     return Partition(core_of, tuple(dict(c.used) for c in cores), binding)
 
 
-def _fits(need: Mapping[str, float], used: Mapping[str, float], limits: Mapping[str, float]) -> bool:
+def _fits(
+    need: Mapping[str, float], used: Mapping[str, float], limits: Mapping[str, float]
+) -> bool:
     return all(used.get(k, 0.0) + v <= limits.get(k, np.inf) for k, v in need.items())
 
 

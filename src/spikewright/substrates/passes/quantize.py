@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import itertools
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from spikewright.errors import SubstrateError, explain
 from spikewright.network.graph import Network
 from spikewright.network.topology import Compose, Topology
 from spikewright.substrates.base import Change
 
 
-def round_to_levels(weight: NDArray[Any], levels: int, largest: float | None = None) -> NDArray[Any]:
+def round_to_levels(
+    weight: NDArray[Any], levels: int, largest: float | None = None
+) -> NDArray[Any]:
     """Return weights rounded to `levels` steps per sign of their largest magnitude (half to even)."""
     top = float(np.abs(weight).max(initial=0.0)) if largest is None else largest
     if top == 0:
@@ -28,12 +33,26 @@ def relative_error(new: NDArray[Any], old: NDArray[Any]) -> float:
     return float(np.sqrt(np.mean(np.square(new - old)))) / scale if scale else 0.0
 
 
-def map_weights(topology: Topology, function: Any) -> Topology:
-    """Return the map with `function` applied to each of its weight arrays."""
+def weights_of(topology: Topology) -> list[NDArray[Any]]:
+    """Return the weight arrays of a map, one for each part of it that has weights."""
     if isinstance(topology, Compose):
-        return Compose(tuple(map_weights(part, function) for part in topology.maps))
-    weight = topology.weight
-    return topology if weight is None else topology.with_weight(function(weight))
+        return [weight for part in topology.maps for weight in weights_of(part)]
+    return [] if topology.weight is None else [topology.weight]
+
+
+def map_weights(
+    topology: Topology, function: Callable[[NDArray[Any], int], NDArray[Any]]
+) -> Topology:
+    """Return the map with `function(weight, number)` in place of each weight array; `number` counts them from 0."""
+    numbers = itertools.count()
+
+    def mapped(part: Topology) -> Topology:
+        if isinstance(part, Compose):
+            return Compose(tuple(mapped(inner) for inner in part.maps))
+        weight = part.weight
+        return part if weight is None else part.with_weight(function(weight, next(numbers)))
+
+    return mapped(topology)
 
 
 @dataclass(frozen=True)
@@ -44,25 +63,45 @@ class Quantize:
     ----------
     bits : sign included, 2 or more
     why : the reason shown in the list of changes
+
+    Raises
+    ------
+    SubstrateError : fewer than 2 bits
     """
 
     bits: int
     why: str = "weights are stored with few bits"
 
+    def __post_init__(self) -> None:
+        if self.bits != int(self.bits) or self.bits < 2:
+            raise SubstrateError(
+                explain(
+                    "quantize: bits",
+                    "not possible",
+                    found=self.bits,
+                    expected="a whole number >= 2",
+                )
+            )
+
     def __call__(self, network: Network, seed: int) -> tuple[Network, tuple[Change, ...]]:
         """Return the network with rounded weights."""
-        from dataclasses import replace
-
-        levels = 2 ** (self.bits - 1) - 1
+        levels = 2 ** (int(self.bits) - 1) - 1
         projections, changes = {}, []
         for name, p in network.projections.items():
-            topology = map_weights(p.topology, lambda w: round_to_levels(w, levels))
-            if p.topology.weight is None:
+            old = weights_of(p.topology)
+            if not old:
                 continue
-            size = relative_error(np.asarray(topology.weight), np.asarray(p.topology.weight))
-            projections[name] = replace(p, topology=topology)
+            topology = map_weights(p.topology, lambda w, _: round_to_levels(w, levels))
+            size = relative_error(_joined(weights_of(topology)), _joined(old))
             if size:
+                projections[name] = replace(p, topology=topology)
                 changes.append(
                     Change("quantize", name, f"weights rounded to {self.bits} bits", self.why, size)
                 )
+        if not projections:
+            return network, ()
         return network.replacing(projections=projections), tuple(changes)
+
+
+def _joined(weights: list[NDArray[Any]]) -> NDArray[Any]:
+    return np.concatenate([np.ravel(w) for w in weights])

@@ -20,7 +20,8 @@ class ReplaceModels:
 
     Parameters
     ----------
-    table : name of a model -> its translation; a NeuronModel with the same parameters may stand for a translation
+    table : name of a model -> its translation. A NeuronModel may stand for a translation: parameters of the same name keep
+        their values, those that it lacks are named in the list of changes
     keep : names of models that stay
     """
 
@@ -50,15 +51,23 @@ class ReplaceModels:
                 continue
             translate = self.table[model]
             if isinstance(translate, NeuronModel):
-                params = {k: v for k, v in population.params.items() if k in translate.params}
-                initial = {k: v for k, v in population.initial.items() if k in translate.state}
-                made = replace(population, model=translate, params=params, initial=initial)
+                made, lost = _in_place_of(population, translate)
             else:
-                made = translate(population, network.dt)
+                made, lost = translate(population, network.dt), []
             populations[name] = made
             if made.model != population.model:
-                changes.append(
-                    Change("replace", name, f"{model} becomes {made.model.name}", "the chip's neuron")
-                )
+                without = f", without {', '.join(lost)}" if lost else ""
+                what = f"{model} becomes {made.model.name}{without}"
+                changes.append(Change("replace", name, what, "the chip's neuron"))
         problems.raise_as(SubstrateError)
         return network.replacing(populations=populations), tuple(changes)
+
+
+def _in_place_of(population: Population, model: NeuronModel) -> tuple[Population, list[str]]:
+    """Return the population with another model, every parameter they share kept, and what was set but is lost."""
+    own = population.model
+    params = {k: population.param(k) for k in model.params if k in own.params}
+    initial = {k: v for k, v in population.initial.items() if k in model.state}
+    lost = [k for k in population.params if k not in model.params]
+    lost += [f"initial {k}" for k in population.initial if k not in model.state]
+    return replace(population, model=model, params=params, initial=initial), lost

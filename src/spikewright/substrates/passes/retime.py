@@ -2,7 +2,7 @@
 
 Chips emit at the end of a step. In a `SAME_STEP` network the output of a population is seen in the step it is emitted. Moving every
 population p by r(p) steps keeps what the network computes if every projection's delay changes by r(post) - r(pre); choosing r as
-the longest path from the inputs makes all forward projections at least one step long.
+the longest path from the inputs makes every delay that is left over 0 or more.
 
 Source
 ------
@@ -27,14 +27,7 @@ class Retime:
         """Return the network in `NEXT_STEP` propagation."""
         if network.propagation is Propagation.NEXT_STEP:
             return network, ()
-        order = network.order()
-        depth = dict.fromkeys(order, 0)
-        for name in order:
-            for projection in network.incoming(name):
-                p = network.projections[projection]
-                state = not network.populations[p.pre].model.is_transparent
-                if order.index(p.pre) < order.index(name) and network.delay_steps(projection).min() == 0:
-                    depth[name] = max(depth[name], depth[p.pre] + int(state))
+        depth = _depths(network)
         changes = []
         projections = {}
         for name, p in network.projections.items():
@@ -51,17 +44,50 @@ class Retime:
                 )
                 steps = np.maximum(steps, 0)
             projections[name] = replace(p, delay=steps * network.dt)
-        for name in network.outputs:
-            if depth[name]:
-                changes.append(
-                    Change(
-                        "retime",
-                        name,
-                        f"answers {depth[name]} steps later",
-                        "every population emits at the end of its step",
-                    )
-                )
+        late = "every population emits at the end of its step"
+        for name, steps in depth.items():
+            if steps and name in network.outputs:
+                changes.append(Change("retime", name, f"answers {steps} steps later", late))
+            if steps and _drives_itself(network, name):
+                what = f"runs {steps} steps by itself before its first input arrives"
+                changes.append(Change("retime", name, what, late))
         return (
             replace(network, projections=projections, propagation=Propagation.NEXT_STEP),
             tuple(changes),
         )
+
+
+def _depths(network: Network) -> dict[str, int]:
+    """Return by how many steps each population moves: the longest path, in populations less delays."""
+    edges = []
+    place = {name: i for i, name in enumerate(network.order())}
+    for name, p in network.projections.items():
+        state = int(not network.populations[p.pre].model.is_transparent)
+        delay = network.delay_steps(name)
+        if delay.size:
+            edges.append((p.pre, p.post, state - int(delay.min())))
+    everywhere = _longest(tuple(place), edges)
+    if everywhere is not None:
+        return everywhere
+    forward = [edge for edge in edges if place[edge[0]] < place[edge[1]]]
+    return _longest(tuple(place), forward) or {}
+
+
+def _longest(names: tuple[str, ...], edges: list[tuple[str, str, int]]) -> dict[str, int] | None:
+    """Return the least depths >= 0 that keep every edge, or None where a loop makes that impossible."""
+    depth = dict.fromkeys(names, 0)
+    for _ in range(len(names) + 1):
+        changed = False
+        for pre, post, length in edges:
+            if depth[pre] + length > depth[post]:
+                depth[post] = depth[pre] + length
+                changed = True
+        if not changed:
+            return depth
+    return None
+
+
+def _drives_itself(network: Network, name: str) -> bool:
+    population = network.populations[name]
+    biases = (network.projections[p].bias for p in network.incoming(name))
+    return bool(population.initial) or any(b is not None and np.any(b) for b in biases)

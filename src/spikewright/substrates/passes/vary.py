@@ -8,15 +8,18 @@ a parameter changes no other draw. z_trial is drawn once per trial.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from spikewright import rng
 from spikewright.network.graph import Network
 from spikewright.substrates.base import Change
-from spikewright.substrates.passes.quantize import map_weights
+from spikewright.substrates.passes.quantize import map_weights, weights_of
 
 
 @dataclass(frozen=True)
@@ -49,26 +52,37 @@ class Vary:
                 factor = self._factor(seed, f"{name}/{parameter}", population.shape, spread)
                 drawn[parameter] = nominal * factor
                 changes.append(
-                    Change("vary", name, f"{parameter} differs from neuron to neuron", "mismatch", spread)
+                    self._change(name, f"{parameter} differs from neuron to neuron", spread)
                 )
             if drawn:
                 populations[name] = replace(population, params=dict(population.params) | drawn)
         if self.weights or self.trial:
             for name, p in network.projections.items():
-                if p.topology.weight is None:
+                if not weights_of(p.topology):
                     continue
-                place = f"{name}/weight"
-                topology = map_weights(
-                    p.topology,
-                    lambda w, place=place: w * self._factor(seed, place, w.shape, self.weights),
+                projections[name] = replace(
+                    p, topology=map_weights(p.topology, self._weights(seed, name))
                 )
-                projections[name] = replace(p, topology=topology)
                 changes.append(
-                    Change("vary", name, "weights differ from synapse to synapse", "mismatch", self.weights)
+                    self._change(name, "weights differ from synapse to synapse", self.weights)
                 )
+        if not changes:
+            return network, ()
         return network.replacing(populations=populations, projections=projections), tuple(changes)
 
-    def _factor(self, seed: int, place: str, shape: tuple[int, ...], spread: float) -> np.ndarray:
+    def _change(self, where: str, what: str, spread: float) -> Change:
+        return Change("vary", where, what, "mismatch", math.hypot(spread, self.trial))
+
+    def _weights(self, seed: int, name: str) -> Callable[[NDArray[Any], int], NDArray[Any]]:
+        def varied(weight: NDArray[Any], number: int) -> NDArray[Any]:
+            place = f"{name}/weight/{number}" if number else f"{name}/weight"
+            return np.asarray(weight * self._factor(seed, place, weight.shape, self.weights))
+
+        return varied
+
+    def _factor(
+        self, seed: int, place: str, shape: tuple[int, ...], spread: float
+    ) -> NDArray[np.float64]:
         element = rng.stream(seed, f"variation/{place}").standard_normal(shape)
         factor = 1.0 + spread * element
         if self.trial:

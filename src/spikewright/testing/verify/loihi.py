@@ -80,9 +80,7 @@ def _shift_bias(mantissa: Any, exponent: Any) -> NDArray[np.int64]:
     return np.where(e >= 0, m << np.maximum(e, 0), m >> np.maximum(-e, 0))
 
 
-def _net(
-    populations: Mapping[str, Population], projections: Mapping[str, Projection]
-) -> Network:
+def _net(populations: Mapping[str, Population], projections: Mapping[str, Projection]) -> Network:
     return Network(
         dt=DT, populations=populations, projections=projections, outputs=tuple(populations)
     )
@@ -129,9 +127,7 @@ def _lif_net(z: Arrays, m: Any) -> str:
     for i, p in enumerate(m["populations"]):
         initial = {v: z[f"p{i}_{v}0"] for v in ("u", "v") if f"p{i}_{v}0" in z}
         bias = _shift_bias(z[f"p{i}_bias_mant"], z[f"p{i}_bias_exp"])
-        populations[f"p{i}"] = _lif(
-            p["n"], p["du"], p["dv"], p["vth"], bias=bias, initial=initial
-        )
+        populations[f"p{i}"] = _lif(p["n"], p["du"], p["dv"], p["vth"], bias=bias, initial=initial)
     projections = {}
     for j, c in enumerate(m["projections"]):
         topology = _dense(z[f"c{j}_w"], c["num_weight_bits"], c["sign_mode"])
@@ -251,15 +247,11 @@ def _sigma_delta(z: Arrays, m: Any) -> str:
         },
         {
             "x": Projection("in", "delta", OneToOne(1)),
-            "w0": Projection(
-                "delta", "sd", _dense(z["w0"]), exponent=m["w0_opts"]["weight_exp"]
-            ),
+            "w0": Projection("delta", "sd", _dense(z["w0"]), exponent=m["w0_opts"]["weight_exp"]),
             "w1": Projection("sd", "out", _dense(z["w1"]), exponent=m["w1_opts"]["weight_exp"]),
         },
     )
-    found = _run(
-        net, z["in_value"], {"sd": ("sigma", "act", "residue"), "out": ("sigma",)}
-    )
+    found = _run(net, z["in_value"], {"sd": ("sigma", "act", "residue"), "out": ("sigma",)})
     ours = {
         "delta_s": found.dense("delta"),
         "sd_sigma": found.trace("sd", "sigma"),
