@@ -122,9 +122,7 @@ def parse_unit(text: str) -> tuple[float, Dimension]:
                 )
             power = sign * Fraction(match.group(2) or 1)
             factor *= known[0] ** float(power)
-            dimension = tuple(
-                a + power * b for a, b in zip(dimension, known[1], strict=True)
-            )
+            dimension = tuple(a + power * b for a, b in zip(dimension, known[1], strict=True))
     return factor, dimension
 
 

@@ -71,7 +71,22 @@ INTEGER = [
     "x << 40",
     "(x >> 3) % 5",
 ]
-SPECIAL = [0.0, -0.0, 1.0, -1.0, 0.5, -0.5, 1.5, 2.5, np.inf, -np.inf, np.nan, 1e308, -1e308, 5e-324]
+SPECIAL = [
+    0.0,
+    -0.0,
+    1.0,
+    -1.0,
+    0.5,
+    -0.5,
+    1.5,
+    2.5,
+    np.inf,
+    -np.inf,
+    np.nan,
+    1e308,
+    -1e308,
+    5e-324,
+]
 SPECIAL += [1e-9, 710.0, -745.2, 3.0, 7.25, -7.25, 0.1, 1e16]
 WHOLE = [0, 1, -1, 2, -2, 3, 7, -7, 63, 64, 65, -63, 2**62, -(2**63), 2**63 - 1, 1000003]
 
@@ -96,15 +111,15 @@ def test_every_operation_means_the_same_for_every_value(texts, values, integer):
     rng = np.random.default_rng(0)
     some = rng.integers(-9, 9, 500) if integer else rng.normal(0, 20, 500)
     grid = np.array(np.meshgrid(values, values)).reshape(2, -1)
-    x, y = (np.concatenate([g, s]) for g, s in zip(grid, (some, rng.permutation(some)), strict=True))
+    x, y = (
+        np.concatenate([g, s]) for g, s in zip(grid, (some, rng.permutation(some)), strict=True)
+    )
     z = rng.permutation(y)
     network = Network(dt=1.0, populations={"c": Population(calculator(texts, integer), len(x))})
     start = Cpu().run(network, steps=0).state
     given = dict(start.values["c"]) | {"x": x[None], "y": y[None], "z": z[None]}
     state = State(0, {"c": given}, {}, {})
-    runs = [
-        engine.run(network, steps=1, state=state, spikes=()) for engine in (Reference(), Cpu())
-    ]
+    runs = [engine.run(network, steps=1, state=state, spikes=()) for engine in (Reference(), Cpu())]
     for i, text in enumerate(texts):
         expected, found = (run.state.values["c"][f"out{i}"][0] for run in runs)
         same = (expected == found) & (np.signbit(expected) == np.signbit(found))
@@ -115,9 +130,22 @@ def test_every_operation_means_the_same_for_every_value(texts, values, integer):
 
 
 def test_names_of_the_model_cannot_disturb_the_kernel():
-    names = ["b", "n", "row", "np", "k", "lambda", "range", "ref", "held_b", "sent", "state_b", "P_b_b"]
+    names = [
+        "b",
+        "n",
+        "row",
+        "np",
+        "k",
+        "lambda",
+        "range",
+        "ref",
+        "held_b",
+        "sent",
+        "state_b",
+        "P_b_b",
+    ]
     model = NeuronModel(
-        name="Names; import os #\n'\"\"\"",
+        name='Names; import os #\n\'"""',
         state={name: "1" for name in names} | {"after_b": "1"},
         params={"tau": (1e-2, "s"), "exponent_1": (2.0, "1"), "t_ref": (2e-3, "s")},
         inputs={"value": "1", "ring_value": "1", "math": "1"},

@@ -86,7 +86,10 @@ def test_what_is_not_in_the_integer_language(text, message):
     assert message in str(caught.value)
 
 
-@given(st.text(max_size=60) | st.text("xy+-*/%<>=!()0123456789. ,andortifelsxp&[]{}'\"\\\n", max_size=60))
+@given(
+    st.text(max_size=60)
+    | st.text("xy+-*/%<>=!()0123456789. ,andortifelsxp&[]{}'\"\\\n", max_size=60)
+)
 def test_any_text_is_a_tree_or_a_model_error(text):
     try:
         tree = parse(text, NAMES)
@@ -206,7 +209,15 @@ def test_no_derivative():
 
 @pytest.mark.parametrize(
     ("text", "expected"),
-    [("3", 0), ("x", 1), ("tau * x - y / tau", 1), ("x * y", 2), ("1 / x", 99), ("exp(x)", 99), ("-(x + 2)", 1)],
+    [
+        ("3", 0),
+        ("x", 1),
+        ("tau * x - y / tau", 1),
+        ("x * y", 2),
+        ("1 / x", 99),
+        ("exp(x)", 99),
+        ("-(x + 2)", 1),
+    ],
 )
 def test_degree(text, expected):
     assert degree(parse(text, NAMES), {"x", "y"}) == expected

@@ -19,7 +19,11 @@ from spikewright.network import (
 def small(**changes):
     fields = {
         "dt": 1e-3,
-        "populations": {"in": Population(Input, 3), "hid": Population(LIF, 2), "out": Population(LI, 1)},
+        "populations": {
+            "in": Population(Input, 3),
+            "hid": Population(LIF, 2),
+            "out": Population(LI, 1),
+        },
         "projections": {
             "a": Projection("in", "hid", Dense(np.ones((2, 3))), delay=2e-3),
             "b": Projection("hid", "out", Dense(np.ones((1, 2)))),
@@ -98,5 +102,10 @@ def test_frozen():
 
 def test_summary_names_everything():
     text = small().summary()
-    for word in ("in: Input (3,) (input)", "out: LI (1,) (output)", "delay 2..2 steps", "weights (2, 3)"):
+    for word in (
+        "in: Input (3,) (input)",
+        "out: LI (1,) (output)",
+        "delay 2..2 steps",
+        "weights (2, 3)",
+    ):
         assert word in text

@@ -112,7 +112,9 @@ def test_resetting_makes_the_other_kind():
     assert subtracting.name == "LIFSubtract"
     assert subtracting.reset_kind is Reset.SUBTRACT
     assert subtracting.resetting(Reset.VALUE, "Back").reset_kind is Reset.VALUE
-    with pytest.raises(ModelError, match="needs a threshold 'variable > level'; found no threshold"):
+    with pytest.raises(
+        ModelError, match="needs a threshold 'variable > level'; found no threshold"
+    ):
         MODELS["LI"].resetting(Reset.SUBTRACT)
 
 
@@ -127,7 +129,13 @@ def test_plain_data_round_trip(name):
 
 @pytest.mark.parametrize(
     "change",
-    [{"state": 3}, {"params": {"tau": 1}}, {"noise": {"xi": "pink"}}, {"refractory": ["tau"]}, {"more": 1}],
+    [
+        {"state": 3},
+        {"params": {"tau": 1}},
+        {"noise": {"xi": "pink"}},
+        {"refractory": ["tau"]},
+        {"more": 1},
+    ],
 )
 def test_not_a_model_description(change):
     with pytest.raises(ModelError, match="model 'LIF': not a model description"):

@@ -49,6 +49,11 @@ def test_an_input_and_a_target_are_fine():
     [
         ({"dt": 0.0}, "network.dt: must be positive; found 0.0 — e.g. 1 * ms"),
         ({"dt": np.nan}, "network.dt: must be positive"),
+        ({"dt": "1 ms"}, "network.dt: must be positive; found 1 ms"),
+        ({"populations": {"a": LIF}}, "network.populations['a']: not a Population; found NeuronModel"),
+        ({"projections": {"p": OneToOne()}}, "network.projections['p']: not a Projection; found OneToOne"),
+        ({"projections": {"p": dense(delay="1 ms")}}, "network.projections['p'].delay: not a number; found 1 ms"),
+        ({"projections": {"p": dense(bias=["a", "b"])}}, "network.projections['p'].bias: not numbers"),
         ({"populations": {"a/b": Population(LIF, 1)}}, "network.populations: 'a/b' cannot be a name"),
         ({"populations": {"": Population(LIF, 1)}}, "network.populations: '' cannot be a name"),
         ({"populations": {"a": Population(LIF, 0)}}, "network.populations['a']: needs neurons; found shape (0,)"),
@@ -106,7 +111,6 @@ def test_all_broken_rules_at_once():
         network(
             {"a": Population(LIF, 0), "b": Population(LIF, 2, {"v_th": np.inf})},
             {"p": dense(5, delay=0.5e-3), "q": Projection("x", "y", OneToOne())},
-            dt=1e-3,
         )
     assert str(caught.value).startswith("6 problems\n  1. ")
 
@@ -121,7 +125,9 @@ def test_a_cycle_without_delay():
     assert "give one of its projections a delay of at least dt = 0.001 s" in message
     names = message.split("delay: ")[1].split(" — ")[0].split(" -> ")
     assert names[0] == names[-1]
-    assert all(f"{a}{b}" in loop for a, b in zip(names, names[1:], strict=False)), "along the arrows"
+    assert all(f"{a}{b}" in loop for a, b in zip(names, names[1:], strict=False)), (
+        "along the arrows"
+    )
 
 
 def test_a_neuron_on_itself():
@@ -139,7 +145,9 @@ def test_images_keep_their_shape():
     image = {"im": Population(Input, (1, 4, 4)), "map": Population(LIF, (2, 3, 3))}
     conv = Conv(np.ones((2, 1, 2, 2)))
     network(image, {"p": Projection("im", "map", conv)})
-    with pytest.raises(NetworkError, match=r"gives shape \(2, 3, 3\), but 'flat' has shape \(18,\)"):
+    with pytest.raises(
+        NetworkError, match=r"gives shape \(2, 3, 3\), but 'flat' has shape \(18,\)"
+    ):
         network(image | {"flat": Population(LIF, 18)}, {"p": Projection("im", "flat", conv)})
     with pytest.raises(NetworkError, match=r"it gives shape \(16,\), but 'map'"):
         network(image, {"p": Projection("im", "map", Flatten())})

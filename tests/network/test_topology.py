@@ -105,7 +105,9 @@ def direct(x, w, stride, before, after, dilation, groups):
     dilation=st.integers(1, 2),
     size=st.tuples(st.integers(5, 7), st.integers(5, 7)),
 )
-def test_convolution_is_the_sum_it_is_defined_by(groups, kernel, stride, before, after, dilation, size):
+def test_convolution_is_the_sum_it_is_defined_by(
+    groups, kernel, stride, before, after, dilation, size
+):
     w = numbers(4, 2 // groups, *kernel)
     pads = ((before, after), (before, after))
     conv = Conv(w, stride=stride, padding=pads, dilation=dilation, groups=groups)

@@ -60,9 +60,13 @@ class TestBuild:
 
 
 class TestMargin:
-    @pytest.mark.parametrize("text", ["a > b", "a >= b", "a < b", "a > 0 and b > 0", "a > 0 or not b > c"])
+    @pytest.mark.parametrize(
+        "text", ["a > b", "a >= b", "a < b", "a > 0 and b > 0", "a > 0 or not b > c"]
+    )
     @given(a=number, b=number, c=number)
-    def test_is_positive_where_the_threshold_holds(self, text: str, a: float, b: float, c: float) -> None:
+    def test_is_positive_where_the_threshold_holds(
+        self, text: str, a: float, b: float, c: float
+    ) -> None:
         tree = parse(text, "abc")
         names = {"a": a, "b": b, "c": c}
         distance = float(evaluate(margin(tree), names))

@@ -59,7 +59,12 @@ def get(name: str = "auto") -> Engine:
         others = _others()
         if name not in others:
             raise EngineError(
-                explain("engine", "unknown", found=repr(name), expected=", ".join(("auto", *available())))
+                explain(
+                    "engine",
+                    "unknown",
+                    found=repr(name),
+                    expected=", ".join(("auto", *available())),
+                )
             )
         try:
             found = others[name].load()

@@ -43,7 +43,9 @@ class Cpu(Engine):
         network = program.network
         pending = {place: np.array(x) for place, x in state.pending.items()}
         rows = [
-            _Population(program, p, inputs, steps, batch, seed, record.get(name, ()), name in spikes)
+            _Population(
+                program, p, inputs, steps, batch, seed, record.get(name, ()), name in spikes
+            )
             for name, p in program.populations.items()
         ]
         for row in rows:
@@ -133,7 +135,9 @@ class _Population:
         self.p, self.name = p, p.name
         self.waits = step.refractory is not None
         self.inputs = {
-            port: _writable(inputs[p.name, port]) for port in model.inputs if (p.name, port) in inputs
+            port: _writable(inputs[p.name, port])
+            for port in model.inputs
+            if (p.name, port) in inputs
         }
         self.sent = np.zeros((batch, p.n), np.int64)
         self.activity = np.zeros((steps, batch), np.int64)
@@ -141,7 +145,9 @@ class _Population:
         self.value: NDArray[Any] = np.empty((batch, p.n), p.dtype)
         self.output: NDArray[Any] = np.empty((1, p.n), p.dtype)
         self.nothing = np.zeros((batch, p.n), p.dtype) if self.inputs else self.value
-        self.traces: dict[str, NDArray[Any]] = {v: np.zeros((steps, batch, p.n), p.dtype) for v in record}
+        self.traces: dict[str, NDArray[Any]] = {
+            v: np.zeros((steps, batch, p.n), p.dtype) for v in record
+        }
         self.record = (
             _Record(np.empty((3, 0), np.int64), np.empty(0, p.dtype), model.is_graded)
             if kept
@@ -167,9 +173,7 @@ class _Population:
         """Set the state, and find the kernel for the ports that anything can reach."""
         p, model = self.p, self.p.population.model
         self.values = {v: np.array(x) for v, x in state.values[p.name].items()}
-        self.waiting = (
-            np.array(state.waiting[p.name]) if self.waits else np.zeros((1, 1), np.int64)
-        )
+        self.waiting = np.array(state.waiting[p.name]) if self.waits else np.zeros((1, 1), np.int64)
         reached = {q.port for q in program.projections if q.post == p.name}
         ports = {
             port: Port(
@@ -192,9 +196,7 @@ class _Population:
         self.own = own
         self.rings = [pending[p.name, port] for port in kernel.rings]
         self.outside = [self.inputs[port] for port in kernel.outside]
-        self.emits = [
-            _emit(program.projections[i], pending, model.is_graded) for i in p.outgoing
-        ]
+        self.emits = [_emit(program.projections[i], pending, model.is_graded) for i in p.outgoing]
 
     def advance(self, index: int, k: int, first_sample: int) -> None:
         """Run one step."""
@@ -233,9 +235,7 @@ def _writable(array: NDArray[Any]) -> NDArray[Any]:
     return array if array.flags.writeable else array.copy()
 
 
-def _emit(
-    q: ProjectionProgram, pending: dict[tuple[str, str], NDArray[Any]], graded: bool
-) -> Emit:
+def _emit(q: ProjectionProgram, pending: dict[tuple[str, str], NDArray[Any]], graded: bool) -> Emit:
     """Return the function that sends one step's spikes through a projection."""
     ring = pending[q.post, q.port]
     length = len(ring)
@@ -244,9 +244,7 @@ def _emit(
     late = int(q.lag) if q.lag.ndim == 0 else 0
 
     def shifted(k: int, count: Any, address: Any, value: Any) -> None:
-        kernels.emit_shifted(
-            count, address, value, start, target, weight, lag, ring, k, q.exponent
-        )
+        kernels.emit_shifted(count, address, value, start, target, weight, lag, ring, k, q.exponent)
 
     def lagged(k: int, count: Any, address: Any, value: Any) -> None:
         kernels.emit_lagged(count, address, value, start, target, weight, lag, ring, k)

@@ -107,11 +107,7 @@ def discretize(population: Population, dt: float, *, where: str = "population") 
         fire,
         model.trees["output"].get(""),
         tuple(model.trees["reset"].items()),
-        {
-            name: value
-            for name, value in constants.items()
-            if name in _used(assign, fire, model)
-        },
+        {name: value for name, value in constants.items() if name in _used(assign, fire, model)},
         refractory,
         model.noise,
     )
@@ -178,7 +174,9 @@ def _rk4(rates: Mapping[str, ast.expr], step: ast.expr) -> list[tuple[str, ast.e
         at = {}
         if length is not None:
             for v in rates:
-                assign.append((f"_x_{v}", add(_name(v), times(length, _name(f"_k{stage - 1}_{v}")))))
+                assign.append(
+                    (f"_x_{v}", add(_name(v), times(length, _name(f"_k{stage - 1}_{v}"))))
+                )
                 at[v] = _name(f"_x_{v}")
         assign += [(f"_k{stage}_{v}", substitute(f, at)) for v, f in rates.items()]
     for v in rates:

@@ -132,7 +132,9 @@ def read_inputs(
         if isinstance(value, list | tuple) and value and isinstance(value[0], Events):
             wrong = [e.shape for e in value if e.shape != target.shape]
             if wrong:
-                problems.add(where, "events of another shape", found=wrong[0], expected=target.shape)
+                problems.add(
+                    where, "events of another shape", found=wrong[0], expected=target.shape
+                )
                 continue
             array = bin_events(list(value), network.dt, steps=steps)
         else:
@@ -168,16 +170,16 @@ def read_inputs(
         if not lengths:
             problems.add("run(steps=)", "needed where nothing enters", cure="say steps=1000")
     elif any(n > steps for n in lengths):
-        problems.add("inputs", "longer than the run", found=max(lengths), expected=f"<= {steps} steps")
+        problems.add(
+            "inputs", "longer than the run", found=max(lengths), expected=f"<= {steps} steps"
+        )
     if steps < 0 or any(n < 1 for n in batches):
         problems.add("run", "needs steps >= 0 and batch >= 1", found=(steps, batches))
     problems.raise_as(EngineError)
     return found, steps, next(iter(batches), 1)
 
 
-def _wanted(
-    network: Network, record: Mapping[str, Sequence[str]]
-) -> dict[str, tuple[str, ...]]:
+def _wanted(network: Network, record: Mapping[str, Sequence[str]]) -> dict[str, tuple[str, ...]]:
     problems = Problems()
     wanted: dict[str, tuple[str, ...]] = {}
     for name, variables in record.items():
@@ -214,6 +216,8 @@ def _check_state(program: Program, state: State, batch: int) -> None:
         if place not in state.pending or state.pending[place].shape != shape:
             raise EngineError(
                 explain(
-                    f"state.pending[{place!r}]", "does not fit the network or the batch", expected=shape
+                    f"state.pending[{place!r}]",
+                    "does not fit the network or the batch",
+                    expected=shape,
                 )
             )

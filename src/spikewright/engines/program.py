@@ -89,14 +89,14 @@ def lower(network: Network) -> Program:
         delay = network.delay_steps(name)
         if delay.ndim:
             if np.any(synapses.entry < 0):
-                raise EngineError(explain(name, "a delay per weight needs a map with one weight each"))
+                raise EngineError(
+                    explain(name, "a delay per weight needs a map with one weight each")
+                )
             delay = delay.ravel()[synapses.entry]
             if len(delay) and np.all(delay == delay[0]):
                 delay = delay[:1].reshape(())
         weight = _numbers(synapses.weight, post.model.integer, name)
-        lowered = Synapses(
-            synapses.start, synapses.target, weight, synapses.entry, synapses.n_post
-        )
+        lowered = Synapses(synapses.start, synapses.target, weight, synapses.entry, synapses.n_post)
         projections.append(
             ProjectionProgram(
                 name,
@@ -108,9 +108,7 @@ def lower(network: Network) -> Program:
                 projection.exponent,
             )
         )
-    ring = {
-        (name, port): 1 for name, p in network.populations.items() for port in p.model.inputs
-    }
+    ring = {(name, port): 1 for name, p in network.populations.items() for port in p.model.inputs}
     for projection_program in projections:
         place = (projection_program.post, projection_program.port)
         ring[place] = max(ring[place], projection_program.max_lag + 1)
@@ -140,9 +138,7 @@ def initial_values(population: Population) -> dict[str, NDArray[Any]]:
             value = population.initial[variable]
         elif variable in model.trees["initial"]:
             value = evaluate(model.trees["initial"][variable], params)
-        values[variable] = np.broadcast_to(
-            np.asarray(value, dtype), population.shape
-        ).reshape(-1)
+        values[variable] = np.broadcast_to(np.asarray(value, dtype), population.shape).reshape(-1)
     return values
 
 

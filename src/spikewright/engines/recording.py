@@ -138,7 +138,9 @@ class Recording:
 
     def count(self, population: str) -> NDArray[np.int64]:
         """Return how often each neuron sent, `B *shape`."""
-        return self.sent[population].reshape(self.batch, *self.network.populations[population].shape)
+        return self.sent[population].reshape(
+            self.batch, *self.network.populations[population].shape
+        )
 
     def updates(self, population: str) -> int:
         """Return the neuron updates of one sample."""

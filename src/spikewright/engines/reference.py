@@ -22,9 +22,7 @@ from spikewright.engines.recording import Recording, Spikes, State
 from spikewright.network.expression import evaluate, lift
 from spikewright.network.model import Noise
 
-_normal = lift(
-    lambda u, w: math.sqrt(-2.0 * math.log(1.0 - u)) * math.cos(2.0 * math.pi * w), 2
-)
+_normal = lift(lambda u, w: math.sqrt(-2.0 * math.log(1.0 - u)) * math.cos(2.0 * math.pi * w), 2)
 SAMPLE_SHIFT = 40
 """A draw's counter is the step plus the sample number shifted by this many bits."""
 
@@ -95,7 +93,9 @@ class Reference(Engine):
             seed,
             {n: _join(parts, program.populations[n]) for n, parts in kept.items()},
             {
-                n: {v: x.reshape(steps, batch, *network.populations[n].shape) for v, x in vs.items()}
+                n: {
+                    v: x.reshape(steps, batch, *network.populations[n].shape) for v, x in vs.items()
+                }
                 for n, vs in traces.items()
             },
             sent,
@@ -182,7 +182,5 @@ def _join(
         empty = np.zeros(0, np.int64)
         return Spikes(empty, empty, empty, np.zeros(0, p.dtype) if graded else None)
     step_ = np.concatenate([np.full(len(s), k, np.int64) for k, s, _, _ in parts])
-    sample, address, value = (
-        np.concatenate([part[i] for part in parts]) for i in (1, 2, 3)
-    )
+    sample, address, value = (np.concatenate([part[i] for part in parts]) for i in (1, 2, 3))
     return Spikes(step_, sample, address, value if graded else None)

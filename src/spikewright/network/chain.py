@@ -229,7 +229,11 @@ def chain(
 def _check_parts(parts: tuple[Part, ...]) -> None:
     if not parts or not isinstance(parts[0], Source):
         raise NetworkError(
-            explain("chain: part 1", "must be source(shape)", found=_label(parts[0]) if parts else "nothing")
+            explain(
+                "chain: part 1",
+                "must be source(shape)",
+                found=_label(parts[0]) if parts else "nothing",
+            )
         )
     for number, (before, part) in enumerate(zip(parts, parts[1:], strict=False), start=2):
         where = f"chain: part {number}"
@@ -251,7 +255,9 @@ def _check_parts(parts: tuple[Part, ...]) -> None:
         after = parts[number] if number < len(parts) else None
         if isinstance(part, Linear) and not isinstance(after, Neurons):
             raise NetworkError(
-                explain(where, "recurrent weights need neurons right after them", found=_label(after))
+                explain(
+                    where, "recurrent weights need neurons right after them", found=_label(after)
+                )
             )
     if not isinstance(parts[-1], Neurons):
         raise NetworkError(

@@ -108,7 +108,9 @@ def parse(
     tree = _expand_powers(tree)
     if _size(tree, {}) > MAX_SIZE:
         raise ModelError(
-            explain(where, "too long with its powers written out", expected=f"{MAX_SIZE} operations")
+            explain(
+                where, "too long with its powers written out", expected=f"{MAX_SIZE} operations"
+            )
         )
     return ast.fix_missing_locations(tree)
 
@@ -386,9 +388,7 @@ def dimension(tree: ast.expr, names: Mapping[str, Dimension], where: str) -> Kin
             return b
         if b == ANY or a == b:
             return a
-        raise ModelError(
-            explain(where, f"{ast.unparse(node)!r} {verb} {_show(a)} and {_show(b)}")
-        )
+        raise ModelError(explain(where, f"{ast.unparse(node)!r} {verb} {_show(a)} and {_show(b)}"))
 
     def visit(node: ast.expr) -> Kind:
         match node:
@@ -460,7 +460,9 @@ def dimension(tree: ast.expr, names: Mapping[str, Dimension], where: str) -> Kin
                 if name == "sign":
                     return NONE
                 if name == "sqrt":
-                    return ANY if kinds[0] == ANY else multiply(NONE, _dim(kinds[0]), Fraction(1, 2))
+                    return (
+                        ANY if kinds[0] == ANY else multiply(NONE, _dim(kinds[0]), Fraction(1, 2))
+                    )
                 if name in ("minimum", "maximum", "clip"):
                     joined = kinds[0]
                     for kind in kinds[1:]:

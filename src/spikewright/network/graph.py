@@ -108,7 +108,8 @@ class Projection:
     exponent: int = 0
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "delay", _array(self.delay).astype(np.float64))
+        delay = _number(self.delay, False)
+        object.__setattr__(self, "delay", delay)
         if self.bias is not None:
             object.__setattr__(self, "bias", _array(self.bias))
 
@@ -155,7 +156,7 @@ class Network:
         for name in ("populations", "projections", "metadata"):
             object.__setattr__(self, name, MappingProxyType(dict(getattr(self, name))))
         if not self.outputs:
-            sending = {p.pre for p in self.projections.values()}
+            sending = {p.pre for p in self.projections.values() if isinstance(p, Projection)}
             ends = tuple(n for n in self.populations if n not in sending)
             object.__setattr__(self, "outputs", ends)
         object.__setattr__(self, "outputs", tuple(self.outputs))
@@ -271,7 +272,9 @@ class Network:
 
     def summary(self) -> str:
         """Return a table of populations and projections."""
-        lines = [f"{self.name}: dt {self.dt:g} s, {self.propagation.value}, {self.n_neurons} neurons"]
+        lines = [
+            f"{self.name}: dt {self.dt:g} s, {self.propagation.value}, {self.n_neurons} neurons"
+        ]
         for name, p in self.populations.items():
             marks = " (input)" if name in self.inputs else ""
             marks += " (output)" if name in self.outputs else ""

@@ -33,6 +33,10 @@ PLAIN_FILTERS = frozenset({1, 2, 3, 4, 32000})
 COMPRESSED_FROM = 64
 """Arrays of at least this many bytes are compressed when written."""
 
+HEAP = b"GCOL\x01\x00\x00\x00"
+HEAP_HEADER = 16
+"""Bytes before the objects of a text heap, and before the data of each object."""
+
 _FAULTS = (
     OSError,
     RuntimeError,
@@ -271,6 +275,7 @@ def opened(path: str | os.PathLike[str], what: str) -> Iterator[Source]:
         found = "a folder" if place.is_dir() else "no such file"
         raise FormatError(explain(str(place), "cannot be read", found=found, expected=what))
     try:
+        _check_heaps(place)
         file = h5py.File(place, "r")
     except _FAULTS as fault:
         raise FormatError(
@@ -290,6 +295,37 @@ def opened(path: str | os.PathLike[str], what: str) -> Iterator[Source]:
         except _FAULTS:
             # a damaged file may fail to close; what was read is already checked
             del file
+
+
+def _check_heaps(path: Path) -> None:
+    """Refuse text heaps that would keep the HDF5 library busy for ever, or lead it astray.
+
+    A global heap collection is b"GCOL", version 1, three zeros, its size, then objects: index (2 bytes), references (2),
+    zeros (4), size (8), data padded to 8. The library steps over a free object (index 0) of size 0 without end.
+
+    Source
+    ------
+    HDF5 File Format Specification 3.0, section III.E, "Disk Format: Level 1E - Global Heap".
+    """
+    import mmap
+
+    if path.stat().st_size < HEAP_HEADER:
+        return
+    with open(path, "rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+        start = data.find(HEAP)
+        while start >= 0:
+            size = int.from_bytes(data[start + 8 : start + HEAP_HEADER], "little")
+            place, end = start + HEAP_HEADER, start + size
+            if end > len(data):
+                raise OSError("a heap of texts is longer than the file")
+            while end - place >= HEAP_HEADER:
+                index = int.from_bytes(data[place : place + 2], "little")
+                length = int.from_bytes(data[place + 8 : place + HEAP_HEADER], "little")
+                step = length if index == 0 else HEAP_HEADER + (length + 7) // 8 * 8
+                if step < HEAP_HEADER or step > end - place:
+                    raise OSError("a heap of texts is damaged")
+                place += step
+            start = data.find(HEAP, start + 1)
 
 
 def put(group: Any, name: str, value: Any) -> None:

@@ -335,7 +335,9 @@ def _check_model(model: NeuronModel) -> None:
             problems.add(f"{where}.jumps[{port!r}]", "no such port", expected=list(model.inputs))
         elif variable not in model.state:
             problems.add(
-                f"{where}.jumps[{port!r}]", f"no such variable {variable!r}", expected=list(model.state)
+                f"{where}.jumps[{port!r}]",
+                f"no such variable {variable!r}",
+                expected=list(model.state),
             )
         elif names[port] != names[variable]:
             problems.add(
@@ -353,7 +355,9 @@ def _check_model(model: NeuronModel) -> None:
             if variable not in model.state:
                 problems.add(f"{where}.refractory", f"no such variable {variable!r}")
     if model.integer and model.noise:
-        problems.add(where, "an integer model has no noise", cure="draw it in a population of its own")
+        problems.add(
+            where, "an integer model has no noise", cure="draw it in a population of its own"
+        )
     if model.integer and any(dim != NONE for dim in names.values()):
         problems.add(where, "an integer model has no units", cure="write '1' for every unit")
     problems.raise_as(ModelError)
@@ -400,7 +404,11 @@ def _check_texts(model: NeuronModel, problems: Problems, names: Mapping[str, Dim
     wanted: list[tuple[str, str, Dimension | str | None]] = []
     for variable, text in model.dynamics.items():
         wanted.append((f"dynamics[{variable!r}]", text, multiply(names[variable], second, -1)))
-    for part, texts in (("update", model.update), ("reset", model.reset), ("initial", model.initial)):
+    for part, texts in (
+        ("update", model.update),
+        ("reset", model.reset),
+        ("initial", model.initial),
+    ):
         for variable, text in texts.items():
             wanted.append((f"{part}[{variable!r}]", text, names[variable]))
     if model.threshold:

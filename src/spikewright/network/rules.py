@@ -18,8 +18,11 @@ GRID_TOLERANCE = 1e-6
 def check(network: Network) -> None:
     """Raise NetworkError with every broken rule."""
     problems = Problems()
-    if not (np.isfinite(network.dt) and network.dt > 0):
+    number = isinstance(network.dt, int | float | np.number)
+    if not (number and np.isfinite(network.dt) and network.dt > 0):
         problems.add("network.dt", "must be positive", found=network.dt, cure="e.g. 1 * ms")
+    _check_kinds(network, problems)
+    problems.raise_as(NetworkError)
     if not network.populations:
         problems.add("network", "has no populations")
     for name, population in network.populations.items():
@@ -37,6 +40,23 @@ def check(network: Network) -> None:
     order(network)
 
 
+def _check_kinds(network: Network, problems: Problems) -> None:
+    from spikewright.network.graph import Population, Projection
+
+    groups = (
+        ("populations", network.populations, Population),
+        ("projections", network.projections, Projection),
+    )
+    for group, members, kind in groups:
+        for name, member in members.items():
+            if not isinstance(member, kind):
+                problems.add(
+                    f"network.{group}[{name!r}]",
+                    f"not a {kind.__name__}",
+                    found=type(member).__name__,
+                )
+
+
 def _check_name(kind: str, name: object, problems: Problems) -> None:
     if not isinstance(name, str) or not name or "/" in name or "\x00" in name:
         problems.add(
@@ -50,7 +70,10 @@ def _check_population(name: str, population: Population, problems: Problems) -> 
     if not population.shape or any(n < 1 for n in population.shape):
         problems.add(where, "needs neurons", found=f"shape {population.shape}")
     model = population.model
-    groups = (("params", population.params, model.params), ("initial", population.initial, model.state))
+    groups = (
+        ("params", population.params, model.params),
+        ("initial", population.initial, model.state),
+    )
     for group, values, known in groups:
         for key, value in values.items():
             place = f"{where}.{group}[{key!r}]"
@@ -106,7 +129,9 @@ def _check_projection(
         elif not np.all(np.isfinite(weight)):
             problems.add(where, "a weight is not finite", found=_first_bad(weight))
     delay = np.asarray(projection.delay)
-    if not np.all(np.isfinite(delay)) or np.any(delay < 0):
+    if delay.dtype.kind != "f":
+        problems.add(f"{where}.delay", "not a number", found=projection.delay)
+    elif not np.all(np.isfinite(delay)) or np.any(delay < 0):
         problems.add(f"{where}.delay", "must be 0 or more", found=f"{delay.min()} s")
     elif network.dt > 0:
         steps = delay / network.dt
@@ -129,9 +154,7 @@ def _check_projection(
         _check_ends(network, name, projection, problems)
 
 
-def _check_ends(
-    network: Network, name: str, projection: Projection, problems: Problems
-) -> None:
+def _check_ends(network: Network, name: str, projection: Projection, problems: Problems) -> None:
     where = f"network.projections[{name!r}]"
     pre, post = network.populations[projection.pre], network.populations[projection.post]
     if not post.model.inputs:
@@ -162,6 +185,8 @@ def _check_ends(
             problems.add(
                 f"{where}.bias", "wrong shape", found=projection.bias.shape, expected=post.shape
             )
+        elif projection.bias.dtype.kind not in "if":
+            problems.add(f"{where}.bias", "not numbers", found=projection.bias.dtype)
         elif not np.all(np.isfinite(projection.bias)):
             problems.add(f"{where}.bias", "not finite", found=_first_bad(projection.bias))
     if post.model.integer:
@@ -175,7 +200,9 @@ def _check_ends(
         if projection.bias is not None and projection.bias.dtype.kind != "i":
             problems.add(f"{where}.bias", "real, but the target is an integer model")
     elif projection.exponent:
-        problems.add(f"{where}.exponent", "only integer networks have one", found=projection.exponent)
+        problems.add(
+            f"{where}.exponent", "only integer networks have one", found=projection.exponent
+        )
 
 
 def order(network: Network) -> tuple[str, ...]:

@@ -434,7 +434,9 @@ class Conv(Topology):
             )
         return (
             self.weights.shape[0],
-            *_window("Conv", pre[1:], self.weights.shape[2:], self.stride, self.padding, self.dilation),
+            *_window(
+                "Conv", pre[1:], self.weights.shape[2:], self.stride, self.padding, self.dilation
+            ),
         )
 
     def synapses(self, pre: Shape) -> Synapses:
@@ -497,9 +499,7 @@ class _Pool(Topology):
         order = np.lexsort((target, source))
         none = np.full(len(source), -1, np.int64)
         weight = np.full(len(source), self.factor())
-        return compress(
-            source[order], target[order], weight, none, math.prod(pre), math.prod(out)
-        )
+        return compress(source[order], target[order], weight, none, math.prod(pre), math.prod(out))
 
 
 @dataclass(frozen=True, eq=False)
@@ -545,9 +545,7 @@ class Compose(Topology):
             raise NetworkError(
                 explain("Compose.with_weight", "needs one map with weights", found=len(own))
             )
-        return Compose(
-            tuple(m.with_weight(weight) if m is own[0] else m for m in self.maps)
-        )
+        return Compose(tuple(m.with_weight(weight) if m is own[0] else m for m in self.maps))
 
     def flat(self, pre: Shape) -> bool:
         return self.maps[-1].flat(pre)
@@ -597,8 +595,7 @@ def _join(first: Synapses, second: Synapses, second_has_weights: bool) -> Synaps
 
 
 TOPOLOGIES: Mapping[str, type[Topology]] = {
-    t.kind: t
-    for t in (Dense, Sparse, OneToOne, Scale, Flatten, Conv, SumPool, AvgPool, Compose)
+    t.kind: t for t in (Dense, Sparse, OneToOne, Scale, Flatten, Conv, SumPool, AvgPool, Compose)
 }
 
 

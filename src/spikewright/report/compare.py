@@ -205,7 +205,9 @@ def compare_network(
 def _check_counts(**counts: int) -> None:
     for name, value in counts.items():
         if value < 1:
-            raise UsageError(explain(f"compare: {name}", "too few", found=value, expected="1 or more"))
+            raise UsageError(
+                explain(f"compare: {name}", "too few", found=value, expected="1 or more")
+            )
 
 
 def _way(target: Target) -> str:
@@ -229,7 +231,9 @@ def _train(
             said.append(word)
             told.note(f"training {way}, seed {seed}: {word}")
             told.advance()
-        words.append(f"{way}: {', '.join(f'seed {s} {w}' for s, w in zip(seeds, said, strict=True))}")
+        words.append(
+            f"{way}: {', '.join(f'seed {s} {w}' for s, w in zip(seeds, said, strict=True))}"
+        )
     return networks, words
 
 

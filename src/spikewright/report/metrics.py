@@ -82,9 +82,7 @@ def accuracy(predicted: ArrayLike, labels: ArrayLike) -> float:
     """
     a, b = np.asarray(predicted).ravel(), np.asarray(labels).ravel()
     if a.size != b.size or not a.size:
-        raise EngineError(
-            explain("accuracy", "one prediction per label", found=(a.size, b.size))
-        )
+        raise EngineError(explain("accuracy", "one prediction per label", found=(a.size, b.size)))
     return float(np.mean(a == b))
 
 

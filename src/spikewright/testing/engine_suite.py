@@ -66,7 +66,11 @@ CASES = [
     pytest.param(model, method, id=f"{model.name}-{method.value}")
     for model in MODELS.values()
     for method in Method
-    if (method is Method.AUTO if not model.dynamics or not model.state else method is not Method.AUTO)
+    if (
+        method is Method.AUTO
+        if not model.dynamics or not model.state
+        else method is not Method.AUTO
+    )
     and (method is not Method.EXACT or model.is_affine)
 ]
 
@@ -84,7 +88,9 @@ IntegerLIF = NeuronModel(
     integer=True,
     source="Made for this suite: every operation of integer models.",
 )
-Graded = LIF.variant("GradedLIF", output="v - v_th", source="Made for this suite: sends its excess.")
+Graded = LIF.variant(
+    "GradedLIF", output="v - v_th", source="Made for this suite: sends its excess."
+)
 NoiseKinds = NeuronModel(
     name="NoiseKinds",
     state={"a": "1", "b": "1", "c": "s^-0.5"},
@@ -288,7 +294,10 @@ class EngineSuite:
             projections={
                 "in->hid": Projection("in", "hid", Dense(weights_in(4, 5)), delay=3e-3),
                 "again": Projection(
-                    "hid", "hid", Dense(weights_in(4, 4)), delay=1e-3 * (1 + np.arange(16) % 5).reshape(4, 4)
+                    "hid",
+                    "hid",
+                    Dense(weights_in(4, 4)),
+                    delay=1e-3 * (1 + np.arange(16) % 5).reshape(4, 4),
                 ),
                 "back": Projection("out", "hid", Dense(0.1 * weights_in(4, 2)), "i", delay=2e-3),
                 "jump": Projection("in", "out", Dense(weights_in(2, 5))),
@@ -334,7 +343,9 @@ class EngineSuite:
         assert found.sent["flat"].sum() > 0
 
     def test_sparse_and_one_to_one(self) -> None:
-        rows = Sparse.from_edges([0, 0, 3, 4], [1, 1, 0, 3], [0.9, 0.8, 1.4, 1.1], n_pre=5, n_post=4)
+        rows = Sparse.from_edges(
+            [0, 0, 3, 4], [1, 1, 0, 3], [0.9, 0.8, 1.4, 1.1], n_pre=5, n_post=4
+        )
         network = layered().replacing(
             projections={
                 "in->hid": Projection("in", "hid", rows, delay=[1e-3, 0.0, 2e-3, 4e-3]),
@@ -393,7 +404,9 @@ class EngineSuite:
         self.check(layered(), steps=5, batch=2)
 
     def test_input_shorter_than_the_run(self) -> None:
-        found = self.check(layered(), {"in": spikes_in(10, 2, 5), "hid.i": np.ones((20, 2, 4))}, steps=40)
+        found = self.check(
+            layered(), {"in": spikes_in(10, 2, 5), "hid.i": np.ones((20, 2, 4))}, steps=40
+        )
         assert found.activity["in"][10:].sum() == 0
 
     def test_read_only_input_is_left_alone(self) -> None:

@@ -89,11 +89,17 @@ def load(path: Path, fingerprint: str) -> Checkpoint | None:
     if version > VERSION:
         raise FormatError(
             explain(
-                str(path), "was written by a newer version", found=version, expected=VERSION, cure=cure
+                str(path),
+                "was written by a newer version",
+                found=version,
+                expected=VERSION,
+                cure=cure,
             )
         )
     if owner != fingerprint:
         raise FormatError(
-            explain(str(path), "belongs to another run", found=owner, expected=fingerprint, cure=cure)
+            explain(
+                str(path), "belongs to another run", found=owner, expected=fingerprint, cure=cure
+            )
         )
     return Checkpoint(header, arrays)

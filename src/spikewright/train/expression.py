@@ -162,7 +162,9 @@ def _choose(test: Node, a: Node, b: Node) -> Node:
     def chosen(names: Names) -> Tensor:
         condition, x, y = test(names), value(a, names), value(b, names)
         if not isinstance(x, Tensor) and not isinstance(y, Tensor):
-            like = next(t for t in names.values() if isinstance(t, Tensor) and t.is_floating_point())
+            like = next(
+                t for t in names.values() if isinstance(t, Tensor) and t.is_floating_point()
+            )
             x = like.new_tensor(x)
         return torch.where(condition, x, y)
 

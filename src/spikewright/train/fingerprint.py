@@ -76,7 +76,9 @@ def _feed(digest: Any, thing: Any, depth: int) -> None:
         put("method", thing.__func__.__qualname__)
         go(thing.__self__)
     elif isinstance(thing, type) or isinstance(thing, types.BuiltinFunctionType | types.ModuleType):
-        put("name", getattr(thing, "__module__", ""), getattr(thing, "__qualname__", thing.__name__))
+        put(
+            "name", getattr(thing, "__module__", ""), getattr(thing, "__qualname__", thing.__name__)
+        )
     else:
         put("object", type(thing).__module__, type(thing).__qualname__)
         go(getattr(thing, "__dict__", {}))

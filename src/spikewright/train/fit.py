@@ -312,9 +312,7 @@ class _Fit:
                 seed=settings.seed,
                 instance=self._instance(f"validation/{self.epoch}"),
             )
-            result = replace(
-                result, validation_loss=seen.loss, validation_accuracy=seen.accuracy
-            )
+            result = replace(result, validation_loss=seen.loss, validation_accuracy=seen.accuracy)
         self.history.append(result)
         if self._is_best(result):
             self.best, self.best_values = self.epoch, self._values()
@@ -469,12 +467,12 @@ class _Fit:
     def _interrupt(self) -> None:
         if self.file is not None:
             self._save()
-        raise Interrupted(self._trained(self.epoch, False), self.epoch, self.settings.epochs, self.file)
+        raise Interrupted(
+            self._trained(self.epoch, False), self.epoch, self.settings.epochs, self.file
+        )
 
 
-def _check(
-    network: Network, train: Part, validation: Part | None, settings: Settings
-) -> None:
+def _check(network: Network, train: Part, validation: Part | None, settings: Settings) -> None:
     for name in ("epochs", "batch"):
         if getattr(settings, name) < 1:
             raise TrainError(

@@ -83,7 +83,9 @@ def initialize(
     unknown = [n for n in chosen if n not in network.projections]
     if unknown or not chosen:
         raise TrainError(
-            explain("initialize", "no such projection" if unknown else "nothing to draw", found=unknown)
+            explain(
+                "initialize", "no such projection" if unknown else "nothing to draw", found=unknown
+            )
         )
     drawn = {}
     for n in chosen:

@@ -84,9 +84,7 @@ class CountCrossEntropy(Loss):
         return run.output.flatten(2).sum(0) * self.gain
 
     def __call__(self, run: Run, labels: Tensor) -> Tensor:
-        return functional.cross_entropy(
-            self.logits(run), labels, label_smoothing=self.smoothing
-        )
+        return functional.cross_entropy(self.logits(run), labels, label_smoothing=self.smoothing)
 
     def decide(self, run: Run) -> NDArray[np.int64]:
         return argmax_count(run.output.detach().flatten(2).cpu().numpy())
@@ -103,9 +101,7 @@ class RateCrossEntropy(Loss):
         return run.output.flatten(2).mean(0) * self.gain
 
     def __call__(self, run: Run, labels: Tensor) -> Tensor:
-        return functional.cross_entropy(
-            self.logits(run), labels, label_smoothing=self.smoothing
-        )
+        return functional.cross_entropy(self.logits(run), labels, label_smoothing=self.smoothing)
 
     def decide(self, run: Run) -> NDArray[np.int64]:
         return argmax_count(run.output.detach().flatten(2).cpu().numpy())
@@ -224,7 +220,12 @@ class RateBand(Regularizer):
     def __post_init__(self) -> None:
         if not 0 <= self.low <= self.high:
             raise TrainError(
-                explain("RateBand", "not a band", found=(self.low, self.high), expected="0 <= low <= high")
+                explain(
+                    "RateBand",
+                    "not a band",
+                    found=(self.low, self.high),
+                    expected="0 <= low <= high",
+                )
             )
 
     def __call__(self, run: Run) -> Tensor:

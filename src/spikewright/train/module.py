@@ -88,9 +88,7 @@ class Module(nn.Module):
         self.firing = Firing(surrogate, reset_gradient, smooth)
         self.dtype = dtype
         self._groups = groups(network)
-        self.steps = {
-            n: discretize(p, network.dt, where=n) for n, p in network.populations.items()
-        }
+        self.steps = {n: discretize(p, network.dt, where=n) for n, p in network.populations.items()}
         self._compiled: dict[tuple[str, frozenset[str]], TorchStep] = {}
         self._lags = {n: _lags(network, n) for n in network.projections}
         self._reach = {
@@ -135,7 +133,8 @@ class Module(nn.Module):
             hold = network.populations[n].model.refractory
             if hold is not None and hold.period == param:
                 problems.add(
-                    f"trainable {n}.{param}", "a refractory period is whole steps, so has no gradient"
+                    f"trainable {n}.{param}",
+                    "a refractory period is whole steps, so has no gradient",
                 )
         problems.raise_as(TrainError)
         self._weight_keys = {
@@ -195,7 +194,9 @@ class Module(nn.Module):
             for number, (_, mask) in enumerate(parts):
                 if mask is not None:
                     key = f"mask_{len(self._held)}"
-                    self.register_buffer(key, torch.from_numpy(mask).to(self.dtype), persistent=False)
+                    self.register_buffer(
+                        key, torch.from_numpy(mask).to(self.dtype), persistent=False
+                    )
                     self._held[n, f"mask/{number}"] = key
 
     def held(self, name: str, what: str) -> Tensor | None:
@@ -280,9 +281,8 @@ class Module(nn.Module):
                 for n in names
             }
             parts = {
-                n: Part(
-                    self, n, outside[n], state, params, instance, reference, batch
-                ) for n in names
+                n: Part(self, n, outside[n], state, params, instance, reference, batch)
+                for n in names
             }
             for part in parts.values():
                 part.noise = self._noise(part.name, steps, batch, state.step, seed, first_sample)
@@ -305,7 +305,9 @@ class Module(nn.Module):
         hidden = tuple(n for n in spiking if n not in outputs)
         return Run(sent, {n: t for n, t in traces.items() if t}, outputs, hidden, spiking, ended)
 
-    def start(self, batch: int, params: Mapping[tuple[str, str], Tensor] | None = None) -> TorchState:
+    def start(
+        self, batch: int, params: Mapping[tuple[str, str], Tensor] | None = None
+    ) -> TorchState:
         """Return the state before the first step."""
         if params is None:
             params = self._effective(None)[2]
@@ -398,7 +400,9 @@ class Module(nn.Module):
             port = port or target.model.default_port
             if port not in target.model.inputs:
                 problems.add(
-                    f"inputs[{name!r}]", f"no such port {port!r}", expected=", ".join(target.model.inputs)
+                    f"inputs[{name!r}]",
+                    f"no such port {port!r}",
+                    expected=", ".join(target.model.inputs),
                 )
                 continue
             x = torch.as_tensor(given)

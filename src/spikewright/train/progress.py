@@ -65,7 +65,9 @@ class Progress:
         """Show where training stands."""
         if self.bar is None:
             return
-        text = f"epoch {epoch}  loss {loss:.3f}  accuracy {accuracy:.1%}  spikes/sample {spikes:.0f}"
+        text = (
+            f"epoch {epoch}  loss {loss:.3f}  accuracy {accuracy:.1%}  spikes/sample {spikes:.0f}"
+        )
         if validation is not None:
             text += f"  validation {validation:.1%}"
         self.bar.update(self.task, completed=done, text=text)

@@ -109,7 +109,9 @@ def as_parts(data: Any, augmentation: Augmentation | None = None) -> tuple[Part,
             explain(
                 "fit(data=)",
                 "must be a data set or (train, validation)",
-                found=f"{len(data)} parts" if isinstance(data, tuple | list) else type(data).__name__,
+                found=f"{len(data)} parts"
+                if isinstance(data, tuple | list)
+                else type(data).__name__,
                 cure="keep the test part for the end; say (train, None) to do without validation",
             )
         )

@@ -260,7 +260,9 @@ def threshold_distance(population: Population, step: Step) -> float:
     return found if np.isfinite(found) and found > 0 else 1.0
 
 
-def natural_unit(population: Population, step: Step, port: str, *, where: str = "population") -> float:
+def natural_unit(
+    population: Population, step: Step, port: str, *, where: str = "population"
+) -> float:
     """Return the input at a port, in one step, that takes a resting neuron to its threshold: a power of 2.
 
     Where there is no threshold: the input whose response peaks at 1, in the unit of what is sent.

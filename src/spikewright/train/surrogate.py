@@ -34,9 +34,7 @@ class Surrogate(ABC):
         for name, value in vars(self).items():
             if not (isinstance(value, int | float) and math.isfinite(value) and value > 0):
                 raise TrainError(
-                    explain(
-                        f"{type(self).__name__}.{name}", "must be more than 0", found=value
-                    )
+                    explain(f"{type(self).__name__}.{name}", "must be more than 0", found=value)
                 )
 
 

@@ -22,7 +22,7 @@ class StraightThrough(torch.autograd.Function):
     def forward(ctx, trained, changed):  # type: ignore[no-untyped-def]  # noqa: ANN001
         """Return the changed value."""
         ctx.shape = trained.shape
-        return changed.clone()
+        return changed.expand(torch.broadcast_shapes(trained.shape, changed.shape)).clone()
 
     @staticmethod
     def backward(ctx, grad):  # type: ignore[no-untyped-def]  # noqa: ANN001

@@ -5,7 +5,17 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from spikewright.network import LIF, AvgPool, Conv, Dense, Input, Network, OneToOne, Population, Projection
+from spikewright.network import (
+    LIF,
+    AvgPool,
+    Conv,
+    Dense,
+    Input,
+    Network,
+    OneToOne,
+    Population,
+    Projection,
+)
 from spikewright.substrates.pcm.crossbar import ProgramDevices, is_analog, program
 from spikewright.substrates.pcm.devices import PcmLike
 
@@ -20,7 +30,10 @@ def weights(shape: tuple[int, ...] = (40, 60), seed: int = 0) -> np.ndarray:
 def net(weight: np.ndarray) -> Network:
     return Network(
         dt=1e-3,
-        populations={"in": Population(Input, weight.shape[1]), "out": Population(LIF, weight.shape[0])},
+        populations={
+            "in": Population(Input, weight.shape[1]),
+            "out": Population(LIF, weight.shape[0]),
+        },
         projections={"w": Projection("in", "out", Dense(weight))},
     )
 

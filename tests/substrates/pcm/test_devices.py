@@ -105,7 +105,7 @@ def test_a_tighter_write_loop_leaves_less_noise():
         (lambda: PcmLike().drift([1e-6], [0.1], -1.0), "time since programming: cannot be"),
         (lambda: PcmLike().drift([1e-6], [0.1], float("nan")), "expected t >= 0, in s"),
         (lambda: PcmLike().programming_sigma([30e-6, 1e-6]), "1 of 2 conductances lie outside"),
-        (lambda: CmoHfox().programming_sigma(0.0), "found 0 uS, expected 9 uS to 88.19 uS"),
+        (lambda: CmoHfox().programming_sigma(0.0), "found 0 uS, expected 9 to 88.19 uS"),
     ],
 )
 def test_messages(make, message):

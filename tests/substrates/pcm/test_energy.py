@@ -18,12 +18,6 @@ def test_a_conversion_of_an_open_column_is_the_fixed_part():
     assert adc.time(256) == pytest.approx(9e-9)
 
 
-def test_five_bits_at_22_nm_cost_about_what_neurosim_reports():
-    # its 128 x 128 layer: 0.48 pJ per conversion, 2-bit cells of 6 to 900 kohm, half of the inputs on
-    energy = float(sar_adc(CHIP, "sar_22nm_hp").energy(32, 6e3 * 2 / 64, 0.5))
-    assert 0.48e-12 / 5 < energy < 0.48e-12 * 10
-
-
 def test_energy_falls_with_resistance_and_grows_with_levels_and_voltage():
     adc = sar_adc(CHIP)
     assert (np.diff(adc.energy(256, [100.0, 1e3, 1e4, 1e5], 0.2)) < 0).all()

@@ -80,7 +80,9 @@ def test_a_matrix_larger_than_a_tile_is_cut_and_gives_the_same_sums() -> None:
                 q for q in compiled.network.projections.values() if q.pre == name
             ).topology.synapses((analog.shape[0],))
             weight += back.matrix() @ analog
-    np.testing.assert_allclose(weight, network.projections["a"].topology.weight, rtol=1e-9, atol=1e-12)
+    np.testing.assert_allclose(
+        weight, network.projections["a"].topology.weight, rtol=1e-9, atol=1e-12
+    )
     assert any("4 tiles" in str(c) for c in compiled.changes)
 
 
@@ -119,7 +121,11 @@ def test_costs_of_a_known_run() -> None:
     assert "power of an idle chip" in costs.unpublished
     parts = Pcm(preset="parts")
     cheaper = parts.cost(compiled, recording)
-    assert {t.name for t in cheaper.energy} >= {"column conversions", "device currents", "word lines"}
+    assert {t.name for t in cheaper.energy} >= {
+        "column conversions",
+        "device currents",
+        "word lines",
+    }
     assert 0.0 < cheaper.device.value < costs.device.value
 
 
@@ -152,7 +158,9 @@ def test_a_kernel_larger_than_a_tile() -> None:
         populations={"in": Population(Input, (40, 5, 5)), "c": Population(LIF, (4, 3, 3))},
         projections={"w": Projection("in", "c", Conv(np.ones((4, 40, 3, 3))))},
     )
-    with pytest.raises(LimitError, match=r"'w': a conv map needs more rows than a tile has; found 360"):
+    with pytest.raises(
+        LimitError, match=r"'w': a conv map needs more rows than a tile has; found 360"
+    ):
         Pcm().compile(network)
 
 

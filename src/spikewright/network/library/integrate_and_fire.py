@@ -12,7 +12,9 @@ import math
 from spikewright.network.model import NeuronModel, Noise, Refractory
 
 _SOURCE = "Gerstner et al., Neuronal Dynamics (2014), eq. 1.5"
-_SYNAPSE = "Gerstner et al., Neuronal Dynamics (2014), eq. 1.5 with eq. 3.3 (exponential current synapse)"
+_SYNAPSE = (
+    "Gerstner et al., Neuronal Dynamics (2014), eq. 1.5 with eq. 3.3 (exponential current synapse)"
+)
 
 IF = NeuronModel(
     name="IF",

@@ -215,10 +215,10 @@ LoihiProduct = NeuronModel(
 )
 
 _Q = "(sign({x}) * (abs({x}) >> decay_bits))"
-_RE = "clip({0} - {1} + (a_re << state_exp), -8388607, 8388607)".format(
+_RE = "clip({} - {} + (a_re << state_exp), -8388607, 8388607)".format(
     _Q.format(x="(c * re_old)"), _Q.format(x="(s * im_old)")
 )
-_IM = "clip({0} + {1} + (a_im << state_exp), -8388607, 8388607)".format(
+_IM = "clip({} + {} + (a_im << state_exp), -8388607, 8388607)".format(
     _Q.format(x="(s * re_old)"), _Q.format(x="(c * im_old)")
 )
 

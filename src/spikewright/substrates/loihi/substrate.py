@@ -121,7 +121,7 @@ class Loihi(Substrate):
         timed, changes = Retime()(network, seed)
         problems = Problems()
         neurons: dict[str, Neuron] = {}
-        for name, population in timed.populations.items():
+        for name in timed.populations:
             if name in timed.inputs:
                 continue
             longest = int(chip.limit("max_refractory"))
@@ -463,11 +463,11 @@ def _check_output_axons(network: Network, cores: Partition, chip: Chip) -> None:
     for name, core in cores.core_of.items():
         np.add.at(used, core, reached(network, cores, name).sum(axis=1))
     problems = Problems()
-    for core in np.flatnonzero(used > chip.limit("output_axons")):
+    for number in np.flatnonzero(used > chip.limit("output_axons")):
         problems.add(
-            f"loihi: core {core}",
+            f"loihi: core {number}",
             "too many output axons",
-            found=int(used[core]),
+            found=int(used[number]),
             expected=f"{chip.limit('output_axons'):g} at most",
             cure="reduce the number of cores that its neurons reach: fewer or smaller populations",
         )

@@ -135,9 +135,7 @@ def _largest(
 def _binding(
     need: Mapping[str, float], used: Mapping[str, float], limits: Mapping[str, float]
 ) -> str:
-    over = {
-        k: (used.get(k, 0.0) + v) / limits[k] for k, v in need.items() if k in limits and limits[k]
-    }
+    over = {k: (used.get(k, 0.0) + v) / limits[k] for k, v in need.items() if limits.get(k)}
     worst = max(over, key=lambda k: over[k], default="")
     return worst if over.get(worst, 0.0) > 1 else ""
 

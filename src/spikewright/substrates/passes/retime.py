@@ -45,11 +45,11 @@ class Retime:
                 steps = np.maximum(steps, 0)
             projections[name] = replace(p, delay=steps * network.dt)
         late = "every population emits at the end of its step"
-        for name, steps in depth.items():
-            if steps and name in network.outputs:
-                changes.append(Change("retime", name, f"answers {steps} steps later", late))
-            if steps and _drives_itself(network, name):
-                what = f"runs {steps} steps by itself before its first input arrives"
+        for name, moved in depth.items():
+            if moved and name in network.outputs:
+                changes.append(Change("retime", name, f"answers {moved} steps later", late))
+            if moved and _drives_itself(network, name):
+                what = f"runs {moved} steps by itself before its first input arrives"
                 changes.append(Change("retime", name, what, late))
         return (
             replace(network, projections=projections, propagation=Propagation.NEXT_STEP),

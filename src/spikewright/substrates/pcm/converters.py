@@ -211,12 +211,12 @@ def multiply(
             applied = dac(applied)
             if wires is not None:
                 applied = effective_width(applied, dac.resolution, dac.bound)
-        out = applied @ w.T + offset
+        out: Array = applied @ w.T + offset
         if converters.output_noise and generator is not None:
             out = out + converters.output_noise * generator.standard_normal(out.shape)
-        clipped = np.zeros(len(pending), bool)
+        clipped: NDArray[np.bool_] = np.zeros(len(pending), bool)
         if converters.adc is not None:
-            clipped = converters.adc.clips(out).any(axis=1)
+            clipped = np.any(converters.adc.clips(out), axis=1)
             out = converters.adc(out)
         y[pending] = out / gain
         if converters.bound_management is BoundManagement.NONE or factor > converters.last_factor:

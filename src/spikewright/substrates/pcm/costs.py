@@ -35,11 +35,18 @@ def price(chip: Chip, preset: str, compiled: Compiled, recording: Recording) -> 
     neurons = [n for n in names if n not in compiled.network.inputs]
     updates = float(sum(recording.updates(n) for n in neurons))
     energy.append(
-        Term("neuron updates", Category.EVENTS, updates, chip.tables["costs.digital"]["neuron_update"])
+        Term(
+            "neuron updates",
+            Category.EVENTS,
+            updates,
+            chip.tables["costs.digital"]["neuron_update"],
+        )
     )
     busiest = max((t.reads * driven[t.pre] for t in tiles), default=0.0)
     latency = (
-        Term("reads of the busiest tile", Category.EVENTS, busiest, chip.tables["time"]["tile_read"]),
+        Term(
+            "reads of the busiest tile", Category.EVENTS, busiest, chip.tables["time"]["tile_read"]
+        ),
     )
     area = (Term("tiles", Category.STATIC, float(len(tiles)), chip.tables["area"]["core"]),)
     return Costs(
@@ -59,9 +66,7 @@ def price(chip: Chip, preset: str, compiled: Compiled, recording: Recording) -> 
     )
 
 
-def _parts(
-    chip: Chip, tiles: tuple, driven: dict[str, float], recording: Recording
-) -> list[Term]:
+def _parts(chip: Chip, tiles: tuple, driven: dict[str, float], recording: Recording) -> list[Term]:
     adc = sar_adc(chip, NODE)
     v_read = chip.tables["devices"]["v_read"].value
     levels = 2 ** int(chip.tables["converters"]["adc_bits"].value)
@@ -92,7 +97,9 @@ def _parts(
             Category.EVENTS,
             spikes,
             _derived(
-                "row read", reads_energy / spikes if spikes else 0.0, "sum g V^2 t of the programmed devices"
+                "row read",
+                reads_energy / spikes if spikes else 0.0,
+                "sum g V^2 t of the programmed devices",
             ),
         ),
         Term("word lines", Category.EVENTS, spikes, chip.tables["costs.digital"]["input_drive"]),

@@ -108,7 +108,7 @@ def array_read_energy(
 
     Examples
     --------
-    >>> float(array_read_energy([25e-6], 100e-9, 0.2))
+    >>> round(float(array_read_energy([25e-6], 100e-9, 0.2)), 20)
     1e-13
     """
     return np.asarray((np.asarray(g, np.float64) * np.asarray(on_time) * v_read**2).sum(axis=axis))

@@ -258,9 +258,7 @@ def _blocks(
             n_post, n_pre = part.shape
             source = np.repeat(np.arange(a, a + n_pre), n_post)
             target = np.tile(np.arange(n_post), n_pre)
-            sparse = Sparse.from_edges(
-                source, target, part.T.ravel(), n_pre=pre.n, n_post=n_post
-            )
+            sparse = Sparse.from_edges(source, target, part.T.ravel(), n_pre=pre.n, n_post=n_post)
             conductance = np.zeros(pre.n)
             conductance[a : a + n_pre] = made.total[b : b + columns, a : a + rows].sum(axis=0)
             blocks.append(
@@ -273,17 +271,13 @@ def _blocks(
 
 def _extent(topology: Topology, pre: Population, post: Population) -> tuple[int, int]:
     """Return rows and columns that a map takes on a tile; a convolution stores its kernel once."""
-    conv = next(
-        (m for m in getattr(topology, "maps", (topology,)) if isinstance(m, Conv)), None
-    )
+    conv = next((m for m in getattr(topology, "maps", (topology,)) if isinstance(m, Conv)), None)
     if conv is not None:
         return int(np.prod(conv.weights.shape[1:])) * conv.groups, conv.weights.shape[0]
     return pre.n, post.n
 
 
-def _row_conductance(
-    topology: Topology, made: Programmed, pre: Population
-) -> NDArray[np.float64]:
+def _row_conductance(topology: Topology, made: Programmed, pre: Population) -> NDArray[np.float64]:
     """Return the conductance that a spike of each source neuron meets, over all the reads it takes part in."""
     synapses = topology.with_weight(made.total).synapses(pre.shape)
     return np.bincount(synapses.source, np.abs(synapses.weight), minlength=pre.n)

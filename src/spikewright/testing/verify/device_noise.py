@@ -11,7 +11,6 @@ order. What depends on a single draw then has no sampling error, the rest a smal
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
 from statistics import NormalDist
@@ -20,17 +19,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from spikewright.errors import SpikewrightError, VerifyError, explain
 from spikewright.rng import key
 from spikewright.substrates.pcm.devices import Hermes, PcmLike
 from spikewright.substrates.pcm.fits import Devices
 from spikewright.substrates.pcm.oxides import CmoHfox, OxideRram
 from spikewright.testing.verify.case import Case
-from spikewright.testing.verify.folder import ASIDE, read_npz
+from spikewright.testing.verify.folder import Arrays, cases_in
 from spikewright.units import uS
 
 Array = NDArray[Any]
-Arrays = Mapping[str, Array]
 
 FAMILIES: dict[str, Devices] = {
     "pcm25": PcmLike(),
@@ -56,21 +53,7 @@ def verify(folder: Path, *, seed: int = 0) -> list[Case]:
     ------
     VerifyError : the folder is missing or holds no vectors
     """
-    if not folder.is_dir():
-        raise VerifyError(explain(str(folder), "no such folder"))
-    cases: list[Case] = []
-    files = [path for path in sorted(folder.iterdir()) if path.name not in ASIDE]
-    if not any(path.suffix == ".npz" for path in files):
-        raise VerifyError(explain(str(folder), "holds no vectors", expected=".npz files"))
-    for path in files:
-        if path.suffix != ".npz":
-            cases.append(Case(path.name, False, "not recognised"))
-            continue
-        try:
-            cases += compare(path.name, read_npz(path), seed)
-        except (SpikewrightError, ValueError, TypeError, IndexError) as error:
-            cases.append(Case(path.name, False, str(error)))
-    return cases
+    return cases_in(folder, lambda file, arrays: compare(file, arrays, seed))
 
 
 def compare(file: str, arrays: Arrays, seed: int) -> list[Case]:

@@ -1,18 +1,21 @@
-"""Walk a folder of `.npz` vectors: one Case per file, whatever is in it."""
+"""Walk a folder of `.npz` vectors: Cases for every file, whatever is in it."""
 
 from __future__ import annotations
 
 import zipfile
+import zlib
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.lib.npyio import NpzFile
 from numpy.typing import NDArray
 
 from spikewright.errors import SpikewrightError, VerifyError, explain
 from spikewright.testing.verify.case import Case
 
+Arrays = Mapping[str, NDArray[Any]]
 ASIDE = frozenset(
     {"README.md", "index.json", "manifest.json", "SHA256SUMS", "LICENSE", "LICENSE.txt"}
 )
@@ -26,41 +29,50 @@ def read_npz(path: Path) -> dict[str, NDArray[Any]]:
     ------
     VerifyError : not an `.npz` file, or damaged
     """
+    # the file is opened here because np.load leaves it open where the archive is damaged
     try:
-        with np.load(path, allow_pickle=False) as file:
-            return {name: file[name] for name in file.files}
-    except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile) as error:
+        with path.open("rb") as handle:
+            loaded = np.load(handle, allow_pickle=False)
+            if isinstance(loaded, NpzFile):
+                return {name: loaded[name] for name in loaded.files}
+            raise ValueError("a single array")
+    except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile, zlib.error) as error:
         raise VerifyError(explain(path.name, f"not a readable .npz file: {error}")) from None
 
 
-def cases_of(
-    folder: Path,
-    compare: Callable[[Mapping[str, NDArray[Any]]], str],
-    *,
-    equal: str = "equal bit for bit",
-) -> list[Case]:
-    """Return one Case per file; `compare` returns "" or the first difference.
+def cases_in(folder: Path, compare: Callable[[str, Arrays], list[Case]]) -> list[Case]:
+    """Return the cases of every file; `compare` takes a file's name and arrays. Other files are reported, not skipped.
 
     Raises
     ------
-    VerifyError : the folder is not there, or holds no vectors
+    VerifyError : the folder is missing or holds no vectors
     """
     if not folder.is_dir():
         raise VerifyError(explain(str(folder), "no such folder"))
-    cases = []
-    for path in sorted(folder.iterdir()):
-        if path.name in ASIDE:
-            continue
+    files = [path for path in sorted(folder.iterdir()) if path.name not in ASIDE]
+    if not any(path.suffix == ".npz" for path in files):
+        raise VerifyError(explain(str(folder), "holds no vectors", expected=".npz files"))
+    cases: list[Case] = []
+    for path in files:
         if path.suffix != ".npz":
             cases.append(Case(path.name, False, "not recognised"))
             continue
         try:
-            difference = compare(read_npz(path))
-        except (SpikewrightError, ValueError) as error:
-            difference = str(error)
+            cases += compare(path.name, read_npz(path))
+        except (SpikewrightError, ValueError, TypeError, IndexError) as error:
+            cases.append(Case(path.name, False, str(error)))
         except KeyError as error:
-            difference = f"lacks {error}"
-        cases.append(Case(path.name, not difference, difference or equal))
-    if not any(case.name.endswith(".npz") for case in cases):
-        raise VerifyError(explain(str(folder), "holds no vectors", expected=".npz files"))
+            cases.append(Case(path.name, False, f"lacks {error}"))
     return cases
+
+
+def cases_of(
+    folder: Path, compare: Callable[[Arrays], str], *, equal: str = "equal bit for bit"
+) -> list[Case]:
+    """Return one Case per file; `compare` takes its arrays and returns "" or the first difference."""
+
+    def one(name: str, arrays: Arrays) -> list[Case]:
+        difference = compare(arrays)
+        return [Case(name, not difference, difference or equal)]
+
+    return cases_in(folder, one)

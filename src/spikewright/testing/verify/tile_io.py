@@ -8,14 +8,13 @@ at a multiple of the resistance. Tolerance 1e-5, wires 1e-3, absolute (results a
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from spikewright.errors import SpikewrightError, VerifyError, explain
+from spikewright.errors import SpikewrightError
 from spikewright.substrates.pcm.converters import (
     BoundManagement,
     Converters,
@@ -25,9 +24,7 @@ from spikewright.substrates.pcm.converters import (
 )
 from spikewright.substrates.pcm.wires import Wires
 from spikewright.testing.verify.case import Case
-from spikewright.testing.verify.folder import ASIDE, read_npz
-
-Arrays = Mapping[str, NDArray[Any]]
+from spikewright.testing.verify.folder import Arrays, cases_in
 
 CONVERSION, WIRES = 1e-5, 1e-3
 ROWS = 512
@@ -41,21 +38,7 @@ def verify(folder: Path) -> list[Case]:
     ------
     VerifyError : the folder is missing or holds no vectors
     """
-    if not folder.is_dir():
-        raise VerifyError(explain(str(folder), "no such folder"))
-    cases: list[Case] = []
-    files = [path for path in sorted(folder.iterdir()) if path.name not in ASIDE]
-    if not any(path.suffix == ".npz" for path in files):
-        raise VerifyError(explain(str(folder), "holds no vectors", expected=".npz files"))
-    for path in files:
-        if path.suffix != ".npz":
-            cases.append(Case(path.name, False, "not recognised"))
-            continue
-        try:
-            cases += compare(path.name, read_npz(path))
-        except (SpikewrightError, ValueError, TypeError) as error:
-            cases.append(Case(path.name, False, str(error)))
-    return cases
+    return cases_in(folder, compare)
 
 
 def compare(file: str, arrays: Arrays) -> list[Case]:
