@@ -1,6 +1,7 @@
 """One training step against its dense floor: the same matrix products over all steps at once, forward and backward.
 
-The floor is what a network without any dynamics would cost. Nothing here is tuned yet; the number says how far there is to go.
+The floor is what a network without any dynamics would cost. Nothing here is tuned yet; the number says how far
+there is to go.
 """
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+from itertools import pairwise
+
 import numpy as np
 import pytest
 
@@ -62,35 +64,48 @@ def test_an_input_and_a_target_are_fine():
          "network.populations['a'].params['tau']: LIF has no such parameter; expected tau_m"),
         ({"populations": {"a": Population(LIF, 2, initial={"u": 1.0})}},
          "network.populations['a'].initial['u']: LIF has no such variable; expected v"),
-        ({"populations": {"a": Population(LIF, 2, {"v_th": [1.0, np.nan]})}}, "params['v_th']: not finite; found nan at index 1"),
+        ({"populations": {"a": Population(LIF, 2, {"v_th": [1.0, np.nan]})}},
+         "params['v_th']: not finite; found nan at index 1"),
         ({"populations": {"a": Population(LIF, 2, {"v_th": [1.0, 2.0, 3.0]})}},
          "params['v_th']: wrong shape; found (3,), expected one number or (2,)"),
         ({"populations": {"a": Population(LIF, 2, {"v_th": "high"})}}, "params['v_th']: not a number"),
         ({"populations": {"a": Population(Whole, 2, {"p": 0.5})}}, "params['p']: not an integer; found 0.5"),
-        ({"projections": {"p": Projection("in", "x", OneToOne())}}, "network.projections['p'].post: no population 'x'; expected in, hid"),
-        ({"projections": {"p": Projection("x", "in", OneToOne())}}, "network.projections['p'].pre: no population 'x'"),
+        ({"projections": {"p": Projection("in", "x", OneToOne())}},
+         "network.projections['p'].post: no population 'x'; expected in, hid"),
+        ({"projections": {"p": Projection("x", "in", OneToOne())}},
+         "network.projections['p'].pre: no population 'x'"),
         ({"projections": {"p/q": dense()}}, "network.projections: 'p/q' cannot be a name"),
         ({"projections": {"p": dense(3)}},
-         "network.projections['p']: weight (3, 3) gives shape (3,), but 'hid' has shape (2,) — make 'hid' of shape (3,), or change the map"),
-        ({"projections": {"p": dense(2, 4)}}, "network.projections['p']: does not fit 'in' of shape (3,): Dense: weight is for 4"),
+         "network.projections['p']: weight (3, 3) gives shape (3,), but 'hid' has shape (2,) — make"
+         " 'hid' of shape (3,), or change the map"),
+        ({"projections": {"p": dense(2, 4)}},
+         "network.projections['p']: does not fit 'in' of shape (3,): Dense: weight is for 4"),
         ({"projections": {"p": Projection("in", "hid", SumPool(2))}}, "SumPool: wrong input"),
         ({"projections": {"p": Projection("in", "hid", Dense([[1.0, np.nan, 1.0]] * 2))}},
          "network.projections['p']: a weight is not finite; found nan at index 1"),
         ({"projections": {"p": Projection("in", "hid", Dense([["a", "b", "c"]] * 2))}}, "weights are not numbers"),
-        ({"projections": {"p": dense(delay=-1e-3)}}, "network.projections['p'].delay: must be 0 or more; found -0.001 s"),
+        ({"projections": {"p": dense(delay=-1e-3)}},
+         "network.projections['p'].delay: must be 0 or more; found -0.001 s"),
         ({"projections": {"p": dense(delay=np.nan)}}, "network.projections['p'].delay: must be 0 or more"),
         ({"projections": {"p": dense(delay=1.5e-3)}},
-         "delay: not a whole number of steps; found 0.0015 s, expected a multiple of dt = 0.001 s — round it, or choose a finer dt"),
-        ({"projections": {"p": dense(delay=np.zeros(6))}}, "delay: one delay per weight; found (6,), expected (2, 3)"),
-        ({"projections": {"p": dense(port="z")}}, "network.projections['p'].port: LIF has no port 'z'; expected spikes, i"),
-        ({"projections": {"p": dense(bias=np.zeros(3))}}, "network.projections['p'].bias: wrong shape; found (3,), expected (2,)"),
-        ({"projections": {"p": dense(bias=[0.0, np.inf])}}, "network.projections['p'].bias: not finite; found inf at index 1"),
-        ({"projections": {"p": dense(exponent=2)}}, "network.projections['p'].exponent: only integer networks have one; found 2"),
+         "delay: not a whole number of steps; found 0.0015 s, expected a multiple of dt = 0.001 s —"
+         " round it, or choose a finer dt"),
+        ({"projections": {"p": dense(delay=np.zeros(6))}},
+         "delay: one delay per weight; found (6,), expected (2, 3)"),
+        ({"projections": {"p": dense(port="z")}},
+         "network.projections['p'].port: LIF has no port 'z'; expected spikes, i"),
+        ({"projections": {"p": dense(bias=np.zeros(3))}},
+         "network.projections['p'].bias: wrong shape; found (3,), expected (2,)"),
+        ({"projections": {"p": dense(bias=[0.0, np.inf])}},
+         "network.projections['p'].bias: not finite; found inf at index 1"),
+        ({"projections": {"p": dense(exponent=2)}},
+         "network.projections['p'].exponent: only integer networks have one; found 2"),
         ({"populations": {"s": Population(PoissonSource, 3)}, "projections": {"p": Projection("in", "s", OneToOne())}},
          "network.projections['p']: 's' (PoissonSource) has no port to reach"),
         ({"populations": {"w": Population(Whole, 3)}, "projections": {"p": Projection("in", "w", OneToOne(0.5))}},
          "network.projections['p']: 'w' is an integer model, the weights are real — quantize the network first"),
-        ({"populations": {"w": Population(Whole, 3)}, "projections": {"p": Projection("in", "w", OneToOne(2), bias=[0.5] * 3)}},
+        ({"populations": {"w": Population(Whole, 3)},
+          "projections": {"p": Projection("in", "w", OneToOne(2), bias=[0.5] * 3)}},
          "network.projections['p'].bias: real, but the target is an integer model"),
         ({"outputs": ("x",)}, "network.outputs: no population 'x'; expected in, hid"),
     ],
@@ -125,9 +140,7 @@ def test_a_cycle_without_delay():
     assert "give one of its projections a delay of at least dt = 0.001 s" in message
     names = message.split("delay: ")[1].split(" — ")[0].split(" -> ")
     assert names[0] == names[-1]
-    assert all(f"{a}{b}" in loop for a, b in zip(names, names[1:], strict=False)), (
-        "along the arrows"
-    )
+    assert all(f"{a}{b}" in loop for a, b in pairwise(names)), "along the arrows"
 
 
 def test_a_neuron_on_itself():

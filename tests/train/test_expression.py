@@ -35,7 +35,9 @@ class TestBuild:
     def test_equals_evaluate(self, text: str, a: float, b: float, c: float) -> None:
         tree = parse(text, "abc")
         want = evaluate(tree, {"a": np.array([a]), "b": np.array([b]), "c": np.array([c])})
-        names = {n: torch.tensor([x], dtype=torch.float64) for n, x in zip("abc", (a, b, c))}
+        names = {
+            n: torch.tensor([x], dtype=torch.float64) for n, x in zip("abc", (a, b, c), strict=True)
+        }
         got = build(tree, {})(names)
         np.testing.assert_allclose(got.numpy(), want, rtol=1e-9, atol=1e-12)
         known = build(tree, {"a": a, "b": b})

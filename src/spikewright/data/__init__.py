@@ -92,4 +92,5 @@ def load(name: str, folder: str | os.PathLike[str] | None = None, **options: Any
                 expected=", ".join(known),
             )
         )
-    return read(None if folder is None else Path(folder), **options)
+    data: Dataset = read(None if folder is None else Path(folder), **options)
+    return data

@@ -72,7 +72,7 @@ class Affine:
         from_x = per_sample(cos) * skewed - per_sample(sin) * y + (columns - 1) / 2
         from_y = from_y + per_sample(self.shift * u[:, 0])
         from_x = from_x + per_sample(self.shift * u[:, 1])
-        planes = inputs.reshape(len(inputs), -1, rows, columns)
+        planes = inputs.reshape(len(inputs), math.prod(inputs.shape[1:-2]), rows, columns)
         return _bilinear(planes, from_y, from_x).reshape(inputs.shape)
 
 

@@ -33,7 +33,8 @@ def fetch(name: str, like: dict[str, tuple[tuple[int, ...], str]]) -> Arrays | N
     """
     path = folder() / f"{name}.npz"
     try:
-        with np.load(path, allow_pickle=False) as file:
+        # opened here, so that it is closed too when it is no zip
+        with path.open("rb") as raw, np.load(raw, allow_pickle=False) as file:
             arrays = {each: file[each] for each in like}
     # every way in which a zip of arrays can be broken; the answer is to compute again
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error, MemoryError):

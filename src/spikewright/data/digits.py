@@ -74,7 +74,7 @@ def load(
                 cure="install scikit-learn anew",
             )
         )
-    images = grey.astype(np.float32) / 16
+    images = grey.astype(np.float32) / np.float32(16)
     how = Constant() if encoding is None else encoding
     parts = [
         Samples(images[chosen], labels[chosen], how, steps, dt, part, numbers=chosen)

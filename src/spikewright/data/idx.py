@@ -233,7 +233,8 @@ def read_folder(
     DataError : the folder or a file is missing, or images and labels do not fit
     FormatError : a file is damaged
     """
-    arrays, sums = {}, []
+    arrays: dict[str, NDArray[np.uint8]] = {}
+    sums = []
     for what, path in _find(folder, name).items():
         arrays[what], digest = read_idx(path, axes=3 if what.endswith("images") else 1)
         sums.append(digest)
@@ -259,9 +260,10 @@ def read_folder(
         )
     problems.raise_as(DataError)
     how = Constant() if encoding is None else encoding
-    labels = arrays["train labels"].astype(np.int64)
     validation, train = stratified(
-        labels, (VALIDATION_SHARE, 1 - VALIDATION_SHARE), name=f"data/{name}/split"
+        arrays["train labels"].astype(np.int64),
+        (VALIDATION_SHARE, 1 - VALIDATION_SHARE),
+        name=f"data/{name}/split",
     )
 
     def samples(part: str, side: str, chosen: NDArray[np.int64]) -> Samples:

@@ -63,13 +63,17 @@ def decode(path: Path, content: bytes, *, rate: float) -> NDArray[np.float64]:
             n = file.getnframes()
             data = file.readframes(n)
     # the standard reader lets the errors of its own parsing through
-    except (wave.Error, EOFError, struct.error, ValueError, ZeroDivisionError) as error:
+    except (
+        wave.Error,
+        EOFError,
+        struct.error,
+        ValueError,
+        ZeroDivisionError,
+        RuntimeError,
+    ) as error:
+        why = str(error) or "it ends early"
         raise DataError(
-            explain(
-                str(path),
-                f"not a wav file that can be read ({error or 'it ends early'})",
-                cure=cure,
-            )
+            explain(str(path), f"not a wav file that can be read ({why})", cure=cure)
         ) from error
     if form != (1, 16, round(rate)):
         raise DataError(

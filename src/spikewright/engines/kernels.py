@@ -123,7 +123,7 @@ def clip(x: Any, low: Any, high: Any) -> Any:
 
 @_compiled
 def remainder_real(x: float, y: float) -> float:
-    rest = np.fmod(x, y)
+    rest: float = np.fmod(x, y)
     if y == 0.0:
         return rest
     if rest != 0.0:
@@ -135,7 +135,7 @@ def remainder_real(x: float, y: float) -> float:
 def floor_divide_real(x: float, y: float) -> float:
     if y == 0.0:
         return x / y
-    rest = np.fmod(x, y)
+    rest: float = np.fmod(x, y)
     quotient = (x - rest) / y
     if rest != 0.0 and (y < 0.0) != (rest < 0.0):
         quotient -= 1.0

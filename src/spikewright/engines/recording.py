@@ -124,7 +124,21 @@ class Recording:
             ) from None
 
     def events(self, population: str, sample: int = 0) -> Events:
-        """Return one sample's spikes of a population as Events with one tick per step."""
+        """Return one sample's spikes of a population as Events with one tick per step.
+
+        Raises
+        ------
+        EngineError : they were not kept
+        """
+        if population not in self.spikes:
+            raise EngineError(
+                explain(
+                    f"recording.spikes[{population!r}]",
+                    "spikes were not kept",
+                    expected=", ".join(self.spikes) or "none",
+                    cure="name it in run(spikes=)",
+                )
+            )
         spikes = self.spikes[population]
         chosen = spikes.sample == sample
         value = None if spikes.value is None else spikes.value[chosen].astype(np.float64)

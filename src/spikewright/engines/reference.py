@@ -2,8 +2,8 @@
 
 Step k, population by population in the program's order:
 1 *deliver*: what is due at k, plus what enters from outside, plus biases; jumps are added to their variables;
-2 *integrate*; 3 *fire*; 4 *reset*; 5 *emit*: sources in ascending order, each adding weight times value to its targets at
-step k + lag.
+2 *integrate*; 3 *fire*; 4 *reset*; 5 *emit*: sources in ascending order, each adding weight times value to its targets
+at step k + lag.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
-"""Layered networks in one line: `chain(source(64), dense(256), neurons(LIF), dense(10), neurons(LIF), dt=1 * ms, seed=1)`.
+"""Layered networks in one line: `chain(source(64), dense(256), neurons(LIF), dense(10), neurons(LIF), dt=1 * ms)`.
 
 Linear parts that follow each other become one projection. Populations are called "input", "hidden1", "hidden2", ...,
-"output" unless `neurons(..., name=...)` says otherwise; projections "input->hidden1"; recurrent ones "hidden1->hidden1".
+"output" unless `neurons(..., name=...)` says otherwise; projections "input->hidden1", recurrent ones
+"hidden1->hidden1".
 
 Weights are drawn from a normal distribution with standard deviation gain / sqrt(fan-in), which keeps the variance of a
 sum of independent inputs; `spikewright.train.initialize` fits them to data.
@@ -12,6 +13,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -235,7 +237,7 @@ def _check_parts(parts: tuple[Part, ...]) -> None:
                 found=_label(parts[0]) if parts else "nothing",
             )
         )
-    for number, (before, part) in enumerate(zip(parts, parts[1:], strict=False), start=2):
+    for number, (before, part) in enumerate(pairwise(parts), start=2):
         where = f"chain: part {number}"
         if isinstance(part, Source) or not isinstance(part, Linear | Neurons):
             raise NetworkError(

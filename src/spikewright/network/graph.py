@@ -301,9 +301,9 @@ def _array(value: Any) -> NDArray[Any]:
 def _number(value: Any, integer: bool) -> NDArray[Any]:
     array = np.array(value)
     if integer:
-        if array.dtype.kind == "f" and np.all(array == np.rint(array)):
-            array = array.astype(np.int64)
-        elif array.dtype.kind in "bui":
+        if (
+            array.dtype.kind == "f" and np.all(array == np.rint(array))
+        ) or array.dtype.kind in "bui":
             array = array.astype(np.int64)
     elif array.dtype.kind in "buif":
         array = array.astype(np.float64)

@@ -34,8 +34,11 @@ COMPRESSED_FROM = 64
 """Arrays of at least this many bytes are compressed when written."""
 
 HEAP = b"GCOL\x01\x00\x00\x00"
+"""How a collection of texts (a global heap, version 1) begins."""
 HEAP_HEADER = 16
-"""Bytes before the objects of a text heap, and before the data of each object."""
+"""Bytes before the objects of a collection, and before the data of each object."""
+REFERENCE = 16
+"""Bytes of a reference to a text: length (4), address of the collection (8), index of the object (4)."""
 
 _FAULTS = (
     OSError,
@@ -59,6 +62,7 @@ class Source:
     def __init__(self, path: Path, file: Any) -> None:
         self.path = path
         self.root = file
+        self._heaps: dict[int, dict[int, tuple[int, int]]] = {}
         self._bytes = MAX_BYTES
         self._objects = MAX_OBJECTS
 
@@ -218,8 +222,63 @@ class Source:
         kind = self._guard(place, lambda: (h5py.check_string_dtype(found.dtype), found.dtype))
         if kind[0] is None:
             raise self.error(place, "not text", found=kind[1], expected="text")
+        if kind[0].length is None:
+            shape, items = self._guard(place, lambda: (tuple(found.shape), self._texts(found)))
+            return shape, [self._decoded(place, item) for item in items]
         value = self._guard(place, lambda: np.asarray(found[()], dtype=object))
         return tuple(value.shape), [self._decoded(place, item) for item in value.ravel()]
+
+    def _texts(self, found: Any) -> list[bytes]:
+        """Return texts of any length, read without the HDF5 library.
+
+        The library trusts the lengths and the free list that a damaged file gives: it takes gigabytes, or does not
+        return. So references and heaps are read here, within bounds.
+
+        Source
+        ------
+        HDF5 File Format Specification 3.0, section III.E, "Disk Format: Level 1E - Global Heap".
+        """
+        import zlib
+
+        plist = found.id.get_create_plist()
+        sizes = self.root.id.get_create_plist().get_sizes()
+        if tuple(sizes) != (8, 8) or self.root.userblock_size:
+            raise ValueError("text in a file with unusual addresses")
+        n = int(np.prod(found.shape, dtype=np.int64))
+        if n == 0:
+            return []
+        with open(self.path, "rb") as file:
+            if found.chunks is None:
+                offset = found.id.get_offset()
+                if offset is None:
+                    raise ValueError("text that was never written, or stored in an unusual way")
+                raw = _bytes_at(file, int(offset), n * REFERENCE)
+            else:
+                codes = [plist.get_filter(i)[0] for i in range(plist.get_nfilters())]
+                if tuple(found.chunks) != tuple(found.shape) or codes not in ([], [1]):
+                    raise ValueError("text in several chunks, or with an unusual filter")
+                skipped, raw = found.id.read_direct_chunk((0,) * found.ndim)
+                if codes and not skipped & 1:
+                    raw = zlib.decompressobj().decompress(raw, n * REFERENCE)
+            if len(raw) != n * REFERENCE:
+                raise ValueError("references to texts are cut off")
+            return [self._text(file, raw[i : i + REFERENCE]) for i in range(0, len(raw), REFERENCE)]
+
+    def _text(self, file: Any, reference: bytes) -> bytes:
+        length = int.from_bytes(reference[:4], "little")
+        heap = int.from_bytes(reference[4:12], "little")
+        index = int.from_bytes(reference[12:], "little")
+        if length == 0:
+            return b""
+        if heap not in self._heaps:
+            self._heaps[heap] = _heap(file, heap)
+        start, size = self._heaps[heap][index]
+        if length > size:
+            raise ValueError("a text is longer than its place")
+        self._bytes -= length
+        if self._bytes < 0:
+            raise MemoryError("the texts of the file ask for too much memory")
+        return _bytes_at(file, start, length)
 
     def is_text(self, parent: Any, name: str) -> bool:
         """Whether a member is an array of text."""
@@ -247,7 +306,7 @@ class Source:
     def _decoded(self, place: str, item: object) -> str:
         if isinstance(item, bytes):
             try:
-                item = item.decode("utf-8")
+                item = item.split(b"\0", 1)[0].decode("utf-8")  # C writes the closing zero too
             except UnicodeDecodeError:
                 raise self.error(place, "not UTF-8 text", found=repr(item[:40])) from None
         if not isinstance(item, str) or not _encodes(item):
@@ -275,7 +334,6 @@ def opened(path: str | os.PathLike[str], what: str) -> Iterator[Source]:
         found = "a folder" if place.is_dir() else "no such file"
         raise FormatError(explain(str(place), "cannot be read", found=found, expected=what))
     try:
-        _check_heaps(place)
         file = h5py.File(place, "r")
     except _FAULTS as fault:
         raise FormatError(
@@ -297,35 +355,30 @@ def opened(path: str | os.PathLike[str], what: str) -> Iterator[Source]:
             del file
 
 
-def _check_heaps(path: Path) -> None:
-    """Refuse text heaps that would keep the HDF5 library busy for ever, or lead it astray.
+def _bytes_at(file: Any, start: int, length: int) -> bytes:
+    file.seek(start)
+    found: bytes = file.read(length)
+    if len(found) != length:
+        raise ValueError("it points behind the end of the file")
+    return found
 
-    A global heap collection is b"GCOL", version 1, three zeros, its size, then objects: index (2 bytes), references (2),
-    zeros (4), size (8), data padded to 8. The library steps over a free object (index 0) of size 0 without end.
 
-    Source
-    ------
-    HDF5 File Format Specification 3.0, section III.E, "Disk Format: Level 1E - Global Heap".
-    """
-    import mmap
-
-    if path.stat().st_size < HEAP_HEADER:
-        return
-    with open(path, "rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
-        start = data.find(HEAP)
-        while start >= 0:
-            size = int.from_bytes(data[start + 8 : start + HEAP_HEADER], "little")
-            place, end = start + HEAP_HEADER, start + size
-            if end > len(data):
-                raise OSError("a heap of texts is longer than the file")
-            while end - place >= HEAP_HEADER:
-                index = int.from_bytes(data[place : place + 2], "little")
-                length = int.from_bytes(data[place + 8 : place + HEAP_HEADER], "little")
-                step = length if index == 0 else HEAP_HEADER + (length + 7) // 8 * 8
-                if step < HEAP_HEADER or step > end - place:
-                    raise OSError("a heap of texts is damaged")
-                place += step
-            start = data.find(HEAP, start + 1)
+def _heap(file: Any, address: int) -> dict[int, tuple[int, int]]:
+    """Return index -> (position, size) of the objects of a heap collection."""
+    header = _bytes_at(file, address, HEAP_HEADER)
+    if header[:8] != HEAP:
+        raise ValueError("there is no heap where a text should stand")
+    end = address + int.from_bytes(header[8:], "little")
+    place = address + HEAP_HEADER
+    found: dict[int, tuple[int, int]] = {}
+    while end - place >= HEAP_HEADER:
+        head = _bytes_at(file, place, HEAP_HEADER)
+        index, size = int.from_bytes(head[:2], "little"), int.from_bytes(head[8:], "little")
+        if index == 0:
+            break  # the free space, which is the last object
+        found[index] = (place + HEAP_HEADER, size)
+        place += HEAP_HEADER + (size + 7) // 8 * 8
+    return found
 
 
 def put(group: Any, name: str, value: Any) -> None:

@@ -1,7 +1,9 @@
 """The main job: one task, or one network, on several substrates, in one table.
 
-For each seed a network is trained (or found trained in the cache), for each substrate it is compiled, the held-out samples
-run on the engine `cpu`, and the answer is the output neuron with most spikes. Costs come from the same runs. Substrates whose
+For each seed a network is trained (or found trained in the cache), for each substrate it is compiled, the
+held-out samples
+run on the engine `cpu`, and the answer is the output neuron with most spikes. Costs come from the same runs.
+Substrates whose
 devices vary are drawn several times: an instance is a seed.
 """
 
@@ -321,6 +323,15 @@ def _answers(
         )
         dense = recording.dense(network.outputs[0])
         yield recording, argmax_count(dense.reshape(*dense.shape[:2], -1)) == labels
+
+
+def held_out_accuracy(
+    network: Network, dataset: Any, *, engine: str = "auto", seed: int = 0
+) -> float:
+    """Return the accuracy of a network, as it is, on the held-out part of a data set."""
+    labeled = _Labeled(dataset.test, dataset.test.n, seed)
+    task = _Task(labeled, engine, seed)
+    return sum(float(c.sum()) for _, c in _answers(network, labeled, task)) / labeled.n
 
 
 def run_samples(

@@ -99,11 +99,11 @@ def show_value(value: float, unit: str) -> str:
     return text.replace(" u", " µ") if unit and unit != "1" else text
 
 
-def show_total(found: Total | None, unit: str, *, band: bool = False) -> str:
-    """Write a total, with its band if wanted; "-" where there is none."""
+def show_total(found: Total | None, unit: str, *, band: bool = False, between: str = " ") -> str:
+    """Write a total, with its band in brackets if wanted; "-" where there is none."""
     if found is None:
         return "-"
     text = show_value(found.value, unit)
     if band and (found.low, found.high) != (found.value, found.value):
-        text += f" ({show_value(found.low, unit)} to {show_value(found.high, unit)})"
+        text += f"{between}({show_value(found.low, unit)} to {show_value(found.high, unit)})"
     return text

@@ -1,4 +1,5 @@
-"""Figures of a comparison as inline SVG: text as paths, colors that color-blind readers can tell apart, hatches and markers too.
+"""Figures of a comparison as inline SVG: text as paths, colors that color-blind readers can tell apart, hatches
+and markers too.
 
 Colors: Okabe and Ito, "Color Universal Design", 2008. Heat maps: cividis, which reads the same in gray.
 """
@@ -71,9 +72,11 @@ def drawings(comparison: Comparison) -> tuple[Drawing, ...]:
         if any(r.is_priced for r in comparison.rows):
             found += [_score_energy(comparison), _parts(comparison)]
         found += _activities(comparison)
-        found += [
-            _mesh(row, row.placement) for row in comparison.rows if row.placement is not None
-        ]
+        drawn: list[tuple[str, Layout]] = []
+        for row in comparison.rows:
+            if row.placement is not None and (row.substrate, row.placement) not in drawn:
+                drawn.append((row.substrate, row.placement))
+                found.append(_mesh(row, row.placement))
         if any(r.damage for r in comparison.rows):
             found.append(_damage(comparison))
     return tuple(found)
@@ -125,7 +128,9 @@ def _score_energy(comparison: Comparison) -> Drawing:
         if not row.is_priced:
             axes.axhline(mean, color=color, lw=1.2, ls="--")
             axes.axhspan(mean - std, mean + std, color=color, alpha=0.12, lw=0)
-            handles.append(Line2D([], [], color=color, ls="--", label=f"{row.label} (not a device)"))
+            handles.append(
+                Line2D([], [], color=color, ls="--", label=f"{row.label} (not a device)")
+            )
             lines.append((row.label, shown, "-", "-"))
             said.append(f"{row.label} {shown}, no energy")
             continue
@@ -147,13 +152,18 @@ def _score_energy(comparison: Comparison) -> Drawing:
                 capsize=3,
             )
         handles.append(Line2D([], [], color=color, marker=marker, ls="", ms=8, label=row.label))
-        device, system = show_total(row.device, "J", band=True), show_total(row.system, "J", band=True)
+        device, system = (
+            show_total(row.device, "J", band=True),
+            show_total(row.system, "J", band=True),
+        )
         lines.append((row.label, shown, device, system))
         said.append(f"{row.label} {shown}, device {device}, system {system}")
     handles += [
         Line2D([], [], color="#555555", marker="o", ls="", ms=8, label="filled: device"),
         Line2D([], [], color="#555555", marker="o", mfc="white", ls="", ms=8, label="open: system"),
     ]
+    low, high = axes.get_ylim()
+    axes.set_ylim(low, max(min(high, 101.0), low + 1.0))
     axes.set_xscale("log")
     axes.xaxis.set_major_formatter(FuncFormatter(lambda x, _: show_value(x, "J")))
     axes.xaxis.set_minor_formatter(NullFormatter())
@@ -211,7 +221,9 @@ def _parts(comparison: Comparison) -> Drawing:
         axes.set_title(title, loc="left")
     used.sort(key=list(Category).index)
     handles = [
-        Patch(fc=CATEGORY_STYLE[c][0], hatch=CATEGORY_STYLE[c][1], ec="#333333", lw=0.5, label=c.value)
+        Patch(
+            fc=CATEGORY_STYLE[c][0], hatch=CATEGORY_STYLE[c][1], ec="#333333", lw=0.5, label=c.value
+        )
         for c in used
     ]
     figure.legend(handles=handles, loc="outside lower center", ncols=len(used), frameon=False)
@@ -267,6 +279,7 @@ def _activity(rows: Sequence[Row], number: int) -> Drawing:
                 color=BLACK,
                 rasterized=False,
             )
+            axes.set_xlim(-0.8 * picture.dt * 1e3, (picture.steps - 0.2) * picture.dt * 1e3)
             axes.set_ylim(-0.5 - 0.02 * picture.n, picture.n - 0.5 + 0.02 * picture.n)
             if column == 0:
                 axes.set_ylabel(f"{population}\n(neuron)")
@@ -300,7 +313,6 @@ def _membrane(axes: Any, picture: Picture | None, first: bool) -> None:
     time = [k * picture.dt * 1e3 for k in range(len(picture.membrane))]
     axes.plot(time, picture.membrane, color=BLUE, lw=1.2, drawstyle="steps-post")
     axes.ticklabel_format(axis="y", style="sci", scilimits=(-2, 4))
-    axes.set_xlim(0, max(picture.steps * picture.dt * 1e3, 1e-9))
     text = f"{picture.variable} of\n{picture.population}[{picture.neuron}]"
     axes.set_ylabel(text if first else f"{picture.variable}[{picture.neuron}]")
 
@@ -331,9 +343,7 @@ def _mesh(row: Row, layout: Layout) -> Drawing:
             w = 0.94 / side
             corner = (x + (place % side) * w, y + (place // side) * w)
             load = layout.load[core]
-            axes.add_patch(
-                Rectangle(corner, w, w, fc=scale(min(load, 1.0)), ec="white", lw=0.6)
-            )
+            axes.add_patch(Rectangle(corner, w, w, fc=scale(min(load, 1.0)), ec="white", lw=0.6))
             if len(layout.position) <= MOST_CORES_LABELLED:
                 axes.text(
                     corner[0] + w / 2,

@@ -57,16 +57,21 @@ def show_score(score: Score) -> str:
 
 def table(comparison: Comparison) -> Table:
     """Return the table for a terminal."""
+    from rich.box import SIMPLE_HEAD
     from rich.table import Table
     from rich.text import Text
 
     made = Table(
+        box=SIMPLE_HEAD,
+        collapse_padding=True,
+        pad_edge=False,
         title=f"{comparison.title}: {comparison.measure} and costs per inference",
         caption=f"{comparison.samples} samples; mean ± standard deviation over "
         f"{len(comparison.seeds)} training(s) and chip instances; system = device + overhead",
     )
     for place, name in enumerate((HEADER[0], comparison.measure, *HEADER[2:])):
-        made.add_column(name, justify="left" if place in (0, len(HEADER) - 1) else "right")
+        side = "left" if place in (0, len(HEADER) - 1) else "right"
+        made.add_column(name.replace(" ", "\n"), justify=side, no_wrap=True)  # type: ignore[arg-type]
     for row in comparison.rows:
         made.add_row(*(Text(c) for c in cells(row)))
     return made
@@ -148,10 +153,10 @@ def _result(comparison: Comparison) -> str:
     for row in comparison.rows:
         found = list(cells(row))
         if row.is_priced:
-            found[2] = show_total(row.device, "J", band=True)
-            found[3] = show_total(row.system, "J", band=True)
-            found[4] = show_total(row.latency, "s", band=True)
-            found[5] = show_total(row.area, "m^2", band=True)
+            found[2] = show_total(row.device, "J", band=True, between="\n")
+            found[3] = show_total(row.system, "J", band=True, between="\n")
+            found[4] = show_total(row.latency, "s", band=True, between="\n")
+            found[5] = show_total(row.area, "m^2", band=True, between="\n")
         options = ", ".join(f"{k} {v}" for k, v in row.options.items())
         lines.append((*found, row.training + (f"; {options}" if options else ""), str(row.score.n)))
     header = (HEADER[0], comparison.measure, *HEADER[2:], "training and options", "runs")
@@ -220,7 +225,9 @@ def _terms(comparison: Comparison) -> str:
     text = []
     for row in comparison.rows:
         if not row.is_priced:
-            text.append(f"<h3>{escape(row.label)}</h3><p>Not a device: no energy, latency or area.</p>")
+            text.append(
+                f"<h3>{escape(row.label)}</h3><p>Not a device: no energy, latency or area.</p>"
+            )
         for costs in row.prices:
             if not costs.is_priced:
                 continue
@@ -323,7 +330,7 @@ th, td { text-align: left; vertical-align: top; padding: 0.25rem 0.7rem 0.25rem 
 thead th { border-bottom: 2px solid #666; }
 tbody th { font-weight: 600; }
 .number { text-align: right; font-variant-numeric: tabular-nums; }
-#result td.number { white-space: normal; min-width: 6rem; }
+#result td.number { white-space: pre-line; }
 figure { margin: 1rem 0 1.5rem; }
 figure svg { max-width: 100%; height: auto; }
 figcaption { color: #444; font-size: 0.9rem; max-width: 46rem; }

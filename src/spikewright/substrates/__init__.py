@@ -1,6 +1,7 @@
 """Substrates: what a network becomes on a chip, and what it costs there.
 
-A substrate is named in `SUBSTRATES` or by an entry point of the group `spikewright.substrates`; it is imported when it is asked for.
+A substrate is named in `SUBSTRATES` or by an entry point of the group `spikewright.substrates`; it is imported
+when it is asked for.
 """
 
 from __future__ import annotations

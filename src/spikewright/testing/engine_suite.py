@@ -135,9 +135,11 @@ def assert_same(found: Recording, expected: Recording) -> None:
 
 def _equal(found: NDArray[Any] | None, expected: NDArray[Any] | None, where: str) -> None:
     if found is None or expected is None:
-        assert found is None and expected is None, where
+        assert found is None, where
+        assert expected is None, where
         return
-    assert found.dtype == expected.dtype and found.shape == expected.shape, where
+    assert found.dtype == expected.dtype, where
+    assert found.shape == expected.shape, where
     same = (found == expected) & (np.signbit(found) == np.signbit(expected))
     if found.dtype.kind == "f":
         same |= np.isnan(found) & np.isnan(expected)
@@ -230,7 +232,9 @@ class EngineSuite:
     def test_graded_output(self) -> None:
         found = self.check(layered(Graded), {"in": spikes_in(40, 2, 5)})
         value = found.spikes["hid"].value
-        assert value is not None and value.size > 0 and np.all(value > 0)
+        assert value is not None
+        assert value.size > 0
+        assert np.all(value > 0)
 
     def test_noise(self) -> None:
         populations = {
@@ -400,7 +404,8 @@ class EngineSuite:
 
     def test_nothing_to_do(self) -> None:
         found = self.check(layered(), steps=0)
-        assert found.dense("out").shape == (0, 1, 2) and found.spikes["hid"].n == 0
+        assert found.dense("out").shape == (0, 1, 2)
+        assert found.spikes["hid"].n == 0
         self.check(layered(), steps=5, batch=2)
 
     def test_input_shorter_than_the_run(self) -> None:

@@ -1,4 +1,4 @@
-"""Gradient training: Network -> Network, through a differentiable step generated from the model's text. Loads PyTorch."""
+"""Gradient training, Network -> Network: a differentiable step generated from the model's text. Loads PyTorch."""
 
 try:
     import torch as _torch  # noqa: F401
@@ -7,7 +7,8 @@ except ImportError as error:
 
     raise MissingExtra("training", "PyTorch", "train") from error
 
-from spikewright.train.fit import Epoch, Evaluation, Trained, evaluate, fit
+from spikewright.train.evaluate import Evaluation, evaluate
+from spikewright.train.fit import Epoch, Trained, fit
 from spikewright.train.initialize import fluctuation, initialize
 from spikewright.train.interrupt import Interrupted
 from spikewright.train.loss import (
@@ -22,6 +23,15 @@ from spikewright.train.loss import (
 )
 from spikewright.train.module import Module
 from spikewright.train.optimizer import SGD, AdamW, Schedule
+from spikewright.train.recipes import (
+    DIGITS,
+    FSDD,
+    Recipe,
+    digits_data,
+    fsdd_data,
+    train_digits,
+    train_fsdd,
+)
 from spikewright.train.run import Run, TorchState
 from spikewright.train.samples import ArraySamples
 from spikewright.train.step import ResetGradient
@@ -37,6 +47,8 @@ from spikewright.train.surrogate import (
 )
 
 __all__ = [
+    "DIGITS",
+    "FSDD",
     "SGD",
     "AdamW",
     "Arctan",
@@ -55,6 +67,7 @@ __all__ = [
     "Module",
     "RateBand",
     "RateCrossEntropy",
+    "Recipe",
     "Rectangle",
     "Regularizer",
     "ResetGradient",
@@ -65,8 +78,12 @@ __all__ = [
     "TorchState",
     "Trained",
     "Triangle",
+    "digits_data",
     "evaluate",
     "fit",
     "fluctuation",
+    "fsdd_data",
     "initialize",
+    "train_digits",
+    "train_fsdd",
 ]

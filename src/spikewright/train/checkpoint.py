@@ -9,10 +9,11 @@ from __future__ import annotations
 import json
 import os
 import zipfile
+import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -78,11 +79,16 @@ def load(path: Path, fingerprint: str) -> Checkpoint | None:
         return None
     cure = "delete the file to train from the start"
     try:
-        with np.load(path, allow_pickle=False) as file:
-            arrays = {name: file[name] for name in file.files}
+        with open(path, "rb") as raw:
+            _check_container(raw)
+            with np.load(raw, allow_pickle=False) as file:
+                arrays = {name: file[name] for name in file.files}
         header = json.loads(arrays.pop("header").tobytes().decode())
         version, owner = int(header["version"]), header["fingerprint"]
-    except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile) as error:
+    except (
+        OSError, ValueError, KeyError, TypeError, EOFError, SyntaxError, MemoryError, zipfile.BadZipFile,
+        NotImplementedError, RuntimeError, zlib.error,
+    ) as error:  # fmt: skip
         raise FormatError(
             explain(str(path), "is no checkpoint, or a damaged one", found=error, cure=cure)
         ) from None
@@ -103,3 +109,12 @@ def load(path: Path, fingerprint: str) -> Checkpoint | None:
             )
         )
     return Checkpoint(header, arrays)
+
+
+def _check_container(raw: BinaryIO) -> None:
+    """Raise ValueError unless the file is a zip of uncompressed entries, as written here: it cannot ask for more memory
+    than it has bytes."""
+    with zipfile.ZipFile(raw) as container:
+        if any(entry.compress_type != zipfile.ZIP_STORED for entry in container.infolist()):
+            raise ValueError("compressed entries")
+    raw.seek(0)

@@ -75,7 +75,7 @@ def _feed(digest: Any, thing: Any, depth: int) -> None:
     elif isinstance(thing, types.MethodType):
         put("method", thing.__func__.__qualname__)
         go(thing.__self__)
-    elif isinstance(thing, type) or isinstance(thing, types.BuiltinFunctionType | types.ModuleType):
+    elif isinstance(thing, type | types.BuiltinFunctionType | types.ModuleType):
         put(
             "name", getattr(thing, "__module__", ""), getattr(thing, "__qualname__", thing.__name__)
         )

@@ -25,22 +25,21 @@ from spikewright.errors import TrainError, explain
 from spikewright.network.graph import Network
 from spikewright.rng import key, stream
 from spikewright.train.checkpoint import Checkpoint, load, place, save
+from spikewright.train.evaluate import evaluate, spikes_of
 from spikewright.train.fingerprint import fingerprint
 from spikewright.train.interrupt import Interrupted, stop_requested
 from spikewright.train.loss import CountCrossEntropy, Loss, Regularizer
 from spikewright.train.module import Module
 from spikewright.train.optimizer import SGD, AdamW
 from spikewright.train.progress import Progress
-from spikewright.train.run import Run
 from spikewright.train.samples import Part, as_parts
 from spikewright.train.step import ResetGradient
 from spikewright.train.surrogate import Arctan, Surrogate
+from spikewright.train.threads import limited_threads
 
 Pass = Callable[..., tuple[Network, Any]]
 """`pass_(network, seed) -> (network, changes)`: weights, biases and parameters may change, the structure may not."""
 
-EVALUATION_BATCH = 256
-"""Samples per batch where no gradient is needed."""
 SAVE_INTERVAL = 60.0
 """Seconds after which a long epoch is saved in its middle."""
 
@@ -64,7 +63,8 @@ class Trained:
     ----------
     network : with the weights of the best epoch
     history : one Epoch per epoch
-    best : index of the best epoch: highest validation accuracy, then lowest validation loss; the last without validation
+    best : index of the best epoch: highest validation accuracy, then lowest validation loss; the last where
+    there is none
     seed : what everything was drawn from
     fingerprint : of network, data and settings
     seconds : wall time of all epochs, of earlier runs too
@@ -122,7 +122,7 @@ def fit(
     weight_limit: float | None = None,
     clip_gradient: float | None = None,
     dtype: torch.dtype = torch.float32,
-    threads: int | None = None,
+    threads: int | None = 1,
     checkpoint: str | Path | None = None,
     progress: bool = True,
     watch: Callable[[int, Epoch], None] | None = None,
@@ -143,7 +143,8 @@ def fit(
     surrogate, reset_gradient, trainable, dtype : as in `Module`
     weight_limit : weights are kept between minus and plus this, in natural units
     clip_gradient : largest norm of the gradient
-    threads : PyTorch's, for this call; results can differ in the last bit between numbers of threads
+    threads : PyTorch's, for this call; None: as many as it has. Time loops gain little from more than one, and results
+        can differ in the last bit between numbers of threads
     checkpoint : folder; the run is saved there after every epoch, resumed from there, and loaded when finished
     progress : whether to show a progress bar
     watch : called after every epoch with its number and result
@@ -175,10 +176,7 @@ def fit(
     )  # fmt: skip
     train, validation = as_parts(data, augmentation)
     _check(network, train, validation, settings)
-    before = torch.get_num_threads()
-    try:
-        if threads is not None:
-            torch.set_num_threads(threads)
+    with limited_threads(threads):
         module = Module(
             network,
             surrogate=surrogate,
@@ -187,51 +185,6 @@ def fit(
             dtype=dtype,
         )
         return _Fit(module, train, validation, settings, checkpoint, progress, watch).run()
-    finally:
-        torch.set_num_threads(before)
-
-
-@dataclass(frozen=True)
-class Evaluation:
-    """Mean loss per sample, share of right decisions, spikes per sample without inputs, and every decision."""
-
-    loss: float
-    accuracy: float
-    spikes: float
-    decisions: NDArray[np.int64]
-
-
-def evaluate(
-    module: Module,
-    samples: Part,
-    loss: Loss,
-    *,
-    seed: int = 0,
-    epoch: int = 0,
-    instance: Network | None = None,
-    batch: int = EVALUATION_BATCH,
-) -> Evaluation:
-    """Run a module on samples without learning."""
-    total, spikes, decisions = 0.0, 0.0, []
-    record = loss.record(module.network)
-    with torch.no_grad():
-        for low in range(0, samples.n, batch):
-            chosen = np.arange(low, min(low + batch, samples.n))
-            x = samples.batch(chosen, seed=seed, epoch=epoch)
-            run = module.run(x, record=record, seed=seed, first_sample=low, instance=instance)
-            labels = torch.tensor(samples.labels[chosen])
-            total += float(loss(run, labels)) * len(chosen)
-            spikes += spikes_of(run)
-            decisions.append(loss.decide(run))
-    found = np.concatenate(decisions)
-    right = float(np.mean(found == samples.labels))
-    return Evaluation(total / samples.n, right, spikes / samples.n, found)
-
-
-def spikes_of(run: Run) -> float:
-    """Return the spikes of a batch, without those of inputs and without numbers that are no spikes."""
-    spiking = [*run.hidden, *(n for n in run.outputs if n in run.spiking)]
-    return float(sum(run.sent[n].detach().count_nonzero().item() for n in spiking))
 
 
 class _Fit:
@@ -348,6 +301,11 @@ class _Fit:
             self._diverged(float(total.detach()))
         self.optimizer.zero_grad(set_to_none=True)
         total.backward()
+        norm = torch.nn.utils.get_total_norm(
+            [p.grad for p in self.parameters.values() if p.grad is not None]
+        )
+        if not torch.isfinite(norm):
+            self._diverged(float(norm))
         if settings.clip_gradient is not None:
             torch.nn.utils.clip_grad_norm_(self.parameters.values(), settings.clip_gradient)
         self.optimizer.step()
@@ -380,7 +338,7 @@ class _Fit:
         raise TrainError(
             explain(
                 f"epoch {self.epoch + 1}, batch {self.batch + 1}",
-                "the loss is not finite",
+                "the loss or its gradient is not finite",
                 found=found,
                 cure="lower the learning rate, set clip_gradient=1.0, or initialize(network, ...) first",
             )

@@ -30,9 +30,10 @@ from spikewright.rng import stream
 from spikewright.train.expression import value
 from spikewright.train.module import Module
 from spikewright.train.step import compile_step
+from spikewright.train.threads import limited_threads
 
 ROUNDS = 4
-"""Times that a scale is corrected: one is enough where the membrane is linear in the weights."""
+"""Times that a scale is corrected where the membrane is not linear in the weights; else once is enough."""
 
 
 def initialize(
@@ -91,6 +92,18 @@ def initialize(
     for n in chosen:
         shape = np.shape(network.projections[n].topology.weight)
         drawn[n] = stream(seed, f"initialize/{n}").standard_normal(shape)
+    with limited_threads(1):
+        return _initialized(network, sample_input, drawn, chosen, target, alpha)
+
+
+def _initialized(
+    network: Network,
+    sample_input: Any,
+    drawn: Mapping[str, np.ndarray],
+    chosen: tuple[str, ...],
+    target: float,
+    alpha: float,
+) -> Network:
     place = {n: i for i, n in enumerate(network.order())}
     units = Module(network, dtype=torch.float64).units
     network = network.with_weights(
@@ -112,7 +125,8 @@ def initialize(
 def _scaled(
     network: Network, sample_input: Any, name: str, group: list[str], target: float
 ) -> Network:
-    for _ in range(ROUNDS):
+    linear = network.populations[name].model.is_affine
+    for _ in range(1 if linear else ROUNDS):
         found = fluctuation(network, sample_input, only={name: tuple(group)})[name]
         if found == 0.0 or not math.isfinite(found):
             if all(network.projections[n].pre == name for n in group):

@@ -23,7 +23,7 @@ from spikewright.network.topology import (
 )
 
 DENSE_ENTRIES = 2**20
-"""A sparse map with at most this many (post, pre) pairs is multiplied as a dense matrix: faster below, less memory above."""
+"""A sparse map with at most this many (post, pre) pairs is multiplied as a dense matrix: faster for small ones."""
 
 
 def apply(topology: Topology, x: Tensor, pre: Shape, weight: Tensor | None) -> Tensor:

@@ -1,16 +1,17 @@
 """A Network as a PyTorch module: differentiable, stateless, and a Network again when asked.
 
 Populations are visited in groups: one population, or several that reach each other in a cycle. What enters a group from
-outside is one product for all time steps; time loops hold elementwise operations and, in cycles, the recurrent products.
+outside is one product for all time steps; time loops hold elementwise operations and, in cycles, recurrent products.
 Inputs are unbound before a time loop: indexing `x[t]` inside it would make the backward pass quadratic in T.
 
 Weights are held in the *natural unit* of the port they reach: what takes a resting neuron to its threshold, rounded to
 a power of 2 so that nothing is lost. One learning rate then fits volts, amperes and dimensionless models.
+
+Longer than most files: an `nn.Module` has to hold its parameters, constants and run in one class.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -19,15 +20,15 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from spikewright import rng
-from spikewright.engines.discretize import Step, discretize, method_of
+from spikewright.engines.discretize import discretize, method_of
 from spikewright.engines.program import initial_values
 from spikewright.errors import Problems, TrainError, explain
 from spikewright.network.expression import names_in
 from spikewright.network.graph import Method, Network, Population, Projection
-from spikewright.network.model import Noise
 from spikewright.train.expression import build, value
+from spikewright.train.inputs import read_inputs, wanted
 from spikewright.train.maps import apply
+from spikewright.train.noise import draw
 from spikewright.train.order import groups
 from spikewright.train.part import Part
 from spikewright.train.run import Run, TorchState
@@ -36,13 +37,10 @@ from spikewright.train.step import (
     ResetGradient,
     TorchStep,
     compile_step,
-    natural_unit,
 )
 from spikewright.train.surrogate import Arctan, Surrogate
 from spikewright.train.through import StraightThrough, check_instance
-
-SAMPLE_SHIFT = 40
-"""A draw's counter is the step plus the sample number shifted by this many bits, as in the reference engine."""
+from spikewright.train.units import lags, units
 
 
 class Module(nn.Module):
@@ -90,14 +88,14 @@ class Module(nn.Module):
         self._groups = groups(network)
         self.steps = {n: discretize(p, network.dt, where=n) for n, p in network.populations.items()}
         self._compiled: dict[tuple[str, frozenset[str]], TorchStep] = {}
-        self._lags = {n: _lags(network, n) for n in network.projections}
+        self._lags = {n: lags(network, n) for n in network.projections}
         self._reach = {
             n: max((lag for q in network.outgoing(n) for lag, _ in self._lags[q]), default=0)
             for n in network.populations
         }
         for n, p in network.populations.items():
             compile_step(p, self.steps[n], live=p.model.inputs, where=n)
-        self.units = _units(network, self.steps)
+        self.units = units(network, self.steps)
         self._choose(tuple(trainable))
         self._hold_constants()
 
@@ -262,8 +260,8 @@ class Module(nn.Module):
         ------
         Straight-through: Bengio, Leonard, Courville, arXiv 1308.3432, 2013.
         """
-        arrays, steps, batch = self._read(inputs)
-        wanted = self._wanted(record or {})
+        arrays, steps, batch = read_inputs(self.network, inputs, next(self.parameters()))
+        kept = wanted(self.network, record or {})
         weights, biases, params = self._effective(instance)
         sent: dict[str, Tensor] = {}
         traces: dict[str, dict[str, Tensor]] = {}
@@ -285,8 +283,16 @@ class Module(nn.Module):
                 for n in names
             }
             for part in parts.values():
-                part.noise = self._noise(part.name, steps, batch, state.step, seed, first_sample)
-                part.kept = {v: [] for v in wanted.get(part.name, ())}
+                part.noise = draw(
+                    self.network,
+                    part.name,
+                    (steps, batch),
+                    first=state.step,
+                    seed=seed,
+                    first_sample=first_sample,
+                    like=reference,
+                )
+                part.kept = {v: [] for v in kept.get(part.name, ())}
             if not looped:
                 parts[names[0]].sweep(steps, batch)
             else:
@@ -368,83 +374,6 @@ class Module(nn.Module):
     def _scaled(self, raw: Tensor, projection: str) -> Tensor:
         unit = self.units[projection]
         return raw if unit == 1.0 else raw * unit
-
-    def _read(
-        self, inputs: Tensor | Mapping[str, Any]
-    ) -> tuple[dict[tuple[str, str], Tensor], int, int]:
-        network = self.network
-        if not isinstance(inputs, Mapping):
-            if len(network.inputs) != 1:
-                raise TrainError(
-                    explain(
-                        "inputs",
-                        "one array for a network that has not one input",
-                        found=", ".join(network.inputs) or "none",
-                        cure="give a dictionary population -> array",
-                    )
-                )
-            inputs = {network.inputs[0]: inputs}
-        problems = Problems()
-        found: dict[tuple[str, str], Tensor] = {}
-        like = next(self.parameters())
-        for name, given in inputs.items():
-            population, port = name, ""
-            if population not in network.populations and "." in name:
-                population, port = name.rsplit(".", 1)
-            if population not in network.populations:
-                problems.add(
-                    f"inputs[{name!r}]", "no such population", expected=", ".join(network.inputs)
-                )
-                continue
-            target = network.populations[population]
-            port = port or target.model.default_port
-            if port not in target.model.inputs:
-                problems.add(
-                    f"inputs[{name!r}]",
-                    f"no such port {port!r}",
-                    expected=", ".join(target.model.inputs),
-                )
-                continue
-            x = torch.as_tensor(given)
-            if x.ndim < 3 or tuple(x.shape[2:]) not in (target.shape, (target.n,)):
-                problems.add(
-                    f"inputs[{name!r}]",
-                    "wrong shape",
-                    found=tuple(x.shape),
-                    expected=f"(T, B, {', '.join(map(str, target.shape))})",
-                    cure="inputs are time first, then batch",
-                )
-                continue
-            x = x.to(dtype=like.dtype, device=like.device)
-            found[population, port] = x.reshape(*x.shape[:2], *target.shape)
-        problems.raise_as(TrainError)
-        sizes = {tuple(x.shape[:2]) for x in found.values()}
-        if len(sizes) != 1 or 0 in next(iter(sizes)):
-            raise TrainError(
-                explain(
-                    "inputs",
-                    "must share one number of steps and samples, at least 1 each",
-                    found=", ".join(map(str, sorted(sizes))) or "no inputs",
-                )
-            )
-        steps, batch = next(iter(sizes))
-        return found, steps, batch
-
-    def _wanted(self, record: Mapping[str, Sequence[str]]) -> dict[str, tuple[str, ...]]:
-        problems = Problems()
-        wanted = {}
-        for n, variables in record.items():
-            if n not in self.network.populations:
-                problems.add(f"record[{n!r}]", "no such population")
-                continue
-            names = (variables,) if isinstance(variables, str) else tuple(variables)
-            known = (*self.network.populations[n].model.state, "output")
-            for v in names:
-                if v not in known:
-                    problems.add(f"record[{n!r}]", f"no variable {v!r}", expected=", ".join(known))
-            wanted[n] = names
-        problems.raise_as(TrainError)
-        return wanted
 
     def _outside(
         self,
@@ -568,49 +497,6 @@ class Module(nn.Module):
         if trained and method_of(self.network.populations[name]) is Method.EXACT:
             trained |= {c for c in self.steps[name].constants if c.startswith("P_")}
         return trained
-
-    def _noise(
-        self, name: str, steps: int, batch: int, first: int, seed: int, first_sample: int
-    ) -> dict[str, Tensor]:
-        population = self.network.populations[name]
-        drawn = {}
-        like = next(self.parameters())
-        for noise, kind in population.model.noise.items():
-            sample = np.arange(first_sample, first_sample + batch)[None, :, None] << SAMPLE_SHIFT
-            counter = sample + np.arange(first, first + steps)[:, None, None]
-            key = rng.key(seed, f"population/{name}/{noise}")
-            neuron = np.arange(population.n)[None, None, :]
-            x = rng.uniform(key, neuron, counter)
-            if kind is not Noise.UNIFORM:
-                second = rng.second_uniform(key, neuron, counter)
-                x = np.sqrt(-2.0 * np.log(1.0 - x)) * np.cos(2.0 * np.pi * second)
-                x = x / math.sqrt(self.network.dt) if kind is Noise.WHITE else x
-            drawn[noise] = like.new_tensor(x).reshape(steps, batch, *population.shape)
-        return drawn
-
-
-def _lags(network: Network, projection: str) -> list[tuple[int, np.ndarray | None]]:
-    """Return a projection as parts of one lag each: (steps, mask of its weights or None for all)."""
-    delay = network.delay_steps(projection) + network.lag(projection)
-    if not delay.ndim:
-        return [(int(delay), None)]
-    found = np.unique(delay)
-    if len(found) == 1:
-        return [(int(found[0]), None)]
-    return [(int(lag), (delay == lag).astype(np.float64)) for lag in found]
-
-
-def _units(network: Network, steps: Mapping[str, Step]) -> dict[str, float]:
-    found: dict[tuple[str, str], float] = {}
-    units = {}
-    for n, q in network.projections.items():
-        place = (q.post, network.port_of(n))
-        if place not in found:
-            found[place] = natural_unit(
-                network.populations[q.post], steps[q.post], place[1], where=q.post
-            )
-        units[n] = found[place]
-    return units
 
 
 def _numpy(parameter: Tensor) -> np.ndarray:

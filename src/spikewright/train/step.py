@@ -142,13 +142,13 @@ class Choose(torch.autograd.Function):
     """The target where it fired, else what was there; a diverged membrane leaves no trace, nor in the gradient."""
 
     @staticmethod
-    def forward(ctx, spike, target, now):  # type: ignore[no-untyped-def]  # noqa: ANN001
+    def forward(ctx, spike, target, now):  # type: ignore[no-untyped-def]
         """Return target where spike is 1, now where it is 0."""
         ctx.save_for_backward(spike, target, now)
         return torch.where(spike > 0.5, target, now)
 
     @staticmethod
-    def backward(ctx, grad):  # type: ignore[no-untyped-def]  # noqa: ANN001
+    def backward(ctx, grad):  # type: ignore[no-untyped-def]
         """Return the gradients of spike * target + (1 - spike) * now."""
         spike, target, now = ctx.saved_tensors
         change = torch.nan_to_num(grad * (target - now), nan=0.0, posinf=0.0, neginf=0.0)

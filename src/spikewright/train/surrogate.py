@@ -52,7 +52,7 @@ class Arctan(Surrogate):
 
     def slope(self, x: Tensor) -> Tensor:
         scaled = x * (0.5 * math.pi * self.alpha)
-        return (0.5 * self.alpha) / torch.addcmul(scaled.new_ones(()), scaled, scaled)
+        return scaled.square_().add_(1.0).reciprocal_().mul_(0.5 * self.alpha)
 
     def step(self, x: Tensor) -> Tensor:
         return torch.atan(x * (0.5 * math.pi * self.alpha)) / math.pi + 0.5
@@ -186,7 +186,7 @@ class Spike(torch.autograd.Function):
     """1 where the margin says so, with a surrogate's slope as its derivative."""
 
     @staticmethod
-    def forward(ctx, margin, fired, inclusive, surrogate, scale):  # type: ignore[no-untyped-def]  # noqa: ANN001
+    def forward(ctx, margin, fired, inclusive, surrogate, scale):  # type: ignore[no-untyped-def]
         """Return the spikes; `fired` overrides the sign of the margin where it is given."""
         ctx.save_for_backward(margin)
         ctx.surrogate, ctx.scale = surrogate, scale
@@ -195,7 +195,7 @@ class Spike(torch.autograd.Function):
         return fired.to(margin.dtype)
 
     @staticmethod
-    def backward(ctx, grad):  # type: ignore[no-untyped-def]  # noqa: ANN001
+    def backward(ctx, grad):  # type: ignore[no-untyped-def]
         """Return the gradient with respect to the margin."""
         (margin,) = ctx.saved_tensors
         if ctx.scale == 1.0:

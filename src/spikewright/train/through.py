@@ -19,13 +19,13 @@ class StraightThrough(torch.autograd.Function):
     """Forward the second value, backward as if it were the first."""
 
     @staticmethod
-    def forward(ctx, trained, changed):  # type: ignore[no-untyped-def]  # noqa: ANN001
+    def forward(ctx, trained, changed):  # type: ignore[no-untyped-def]
         """Return the changed value."""
         ctx.shape = trained.shape
         return changed.expand(torch.broadcast_shapes(trained.shape, changed.shape)).clone()
 
     @staticmethod
-    def backward(ctx, grad):  # type: ignore[no-untyped-def]  # noqa: ANN001
+    def backward(ctx, grad):  # type: ignore[no-untyped-def]
         """Return the gradient for the trained value."""
         return grad.sum_to_size(ctx.shape), None
 

@@ -195,7 +195,8 @@ _PLAIN: Mapping[str, tuple[type, str]] = {
 def load_chip(path: str | os.PathLike[str]) -> Chip:
     """Read a chip file (TOML).
 
-    Tables: `[limits]`, any number of other tables of constants (nested tables are joined by dots), `[capabilities]` (plain
+    Tables: `[limits]`, any number of other tables of constants (nested tables are joined by dots),
+    `[capabilities]` (plain
     facts), `[[passes]]` (for substrates said as data), and the keys `name`, `title`, `description`, `unpublished`.
 
     Raises

@@ -13,7 +13,8 @@ The chip file (TOML) holds, besides what every chip file holds (`load_chip`):
     [time]        step, synaptic_operation, neuron_update, spike, input_spike: s each, one after the other
     [area]        chip, neuron, synapse: m^2 each
 
-Numbers of passes are never written into a pass: they refer to a constant of the file by `table.name`, so that each of them has a
+Numbers of passes are never written into a pass: they refer to a constant of the file by `table.name`, so that
+each of them has a
 source. Reading the file executes nothing: models are handed over by name.
 """
 
@@ -84,7 +85,8 @@ class Described(Substrate):
 
     Raises
     ------
-    ConstantError : the file is wrong, refers to a constant that it lacks, or holds one that nothing uses; all are listed
+    ConstantError : the file is wrong, refers to a constant that it lacks, or holds one that nothing uses; all
+    are listed
     SubstrateError : a model that it names was not given
     """
 

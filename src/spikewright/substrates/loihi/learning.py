@@ -1,11 +1,14 @@
-"""Loihi's pairwise STDP as lava-nc describes it: traces of 7 bits with stochastic rounding, weights changed once per epoch.
+"""Loihi's pairwise STDP as lava-nc describes it: traces of 7 bits with stochastic rounding, weights changed
+once per epoch.
 
-The learning engine is `Network x Events -> Network`, epoch by epoch: an engine runs one epoch, the rule turns the epoch's spikes
+The learning engine is `Network x Events -> Network`, epoch by epoch: an engine runs one epoch, the rule turns
+the epoch's spikes
 into new weights, the next epoch runs with them from the same state.
 
 Source
 ------
-lava-nc 0.10, learning rules of the fixed_pt models; Davies et al. 2018, p. 91. lava calls its model bit-approximate to the chip.
+lava-nc 0.10, learning rules of the fixed_pt models; Davies et al. 2018, p. 91. lava calls its model
+bit-approximate to the chip.
 """
 
 from __future__ import annotations

@@ -1,12 +1,14 @@
 """Real-valued linear neurons and weights as Loihi's integers.
 
-A linear neuron advances exactly by its propagator P. With y its voltage above rest and x its synaptic current (if it has one),
+A linear neuron advances exactly by its propagator P. With y its voltage above rest and x its synaptic current
+(if it has one),
 
     x' = P_xx (x + w s),   y' = P_yy y + P_yx (x + w s)         (jumps into x)
     y' = P_yy (y + w s)                                        (jumps into y)
     y' = P_yy y + P_yi w s                                     (held current i)
 
-so that u = g x P.. with a gain g per port is exactly the chip's `u' = keep_u u + a`, `v' = keep_v v + u + bias`. What is left is rounding:
+so that u = g x P.. with a gain g per port is exactly the chip's `u' = keep_u u + a`, `v' = keep_v v + u +
+bias`. What is left is rounding:
 decays to 12 bits, weights to 8 bits, thresholds to 17 bits, biases to a 12-bit mantissa with exponent.
 """
 

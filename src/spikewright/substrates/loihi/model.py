@@ -1,14 +1,18 @@
 """The integer neurons of Loihi, as neuron models with `update=`.
 
 Notation: `tz(x, m) = sign(x) * ((|x| * m) >> 12)` truncates towards zero; u is current, v voltage, both 24 bit.
-`du`, `dv` are 12-bit decays; `v_th` is the threshold mantissa << 6; `bias` is mantissa << exponent. Port `a` takes weights.
+`du`, `dv` are 12-bit decays; `v_th` is the threshold mantissa << 6; `bias` is mantissa << exponent. Port `a`
+takes weights.
 
 Two arithmetic modes, because the published descriptions disagree:
 
-- `LAVA` (`LoihiLIF`): what the fixed-point models of lava-nc compute. Weights arrive unshifted and are shifted by 6 in the neuron;
+- `LAVA` (`LoihiLIF`): what the fixed-point models of lava-nc compute. Weights arrive unshifted and are shifted
+  by 6 in the neuron;
   the exponent shifts the sum of a projection; u wraps at 24 bits to (-2^23, 2^23]; v is clipped.
-- `CHIP` (`LoihiChipLIF`): what nengo-loihi's emulator and Brian2Loihi (checked against the chip) compute. Each weight is shifted and
-  floored on its own; the summed input wraps at 22 bits, u and u + bias at 24; v is clipped to [v_min, v_max]; refractory counter.
+- `CHIP` (`LoihiChipLIF`): what nengo-loihi's emulator and Brian2Loihi (checked against the chip) compute. Each
+  weight is shifted and
+  floored on its own; the summed input wraps at 22 bits, u and u + bias at 24; v is clipped to [v_min, v_max];
+  refractory counter.
 
 Source
 ------

@@ -128,8 +128,8 @@ class Loihi(Substrate):
             found = analyse(timed, name, self.arithmetic, problems, max_refractory=longest)
             if found is not None:
                 neurons[name] = found
-        _check_delays(timed, chip, problems)
         problems.raise_as(SubstrateError)
+        _check_delays(timed, chip)
         populations: dict[str, Population] = {
             name: Population(LoihiInput, timed.populations[name].shape) for name in timed.inputs
         }
@@ -369,17 +369,19 @@ def _limits(chip: Chip) -> dict[str, float]:
     return {name: chip.limit(name) for name in names}
 
 
-def _check_delays(network: Network, chip: Chip, problems: Problems) -> None:
+def _check_delays(network: Network, chip: Chip) -> None:
+    problems = Problems()
     for name in network.projections:
         steps = int(network.delay_steps(name).max(initial=0))
         if steps > chip.limit("max_delay"):
             problems.add(
                 f"loihi: projection {name!r}",
-                "delay too long",
+                "exceeds max_delay",
                 found=f"{steps} steps",
                 expected=f"{chip.limit('max_delay'):g} at most",
                 cure="use a larger dt, or relay populations",
             )
+    problems.raise_as(LimitError)
 
 
 def axon_words(n: NDArray[np.int64] | int, bits_per_synapse: int) -> NDArray[np.int64]:
@@ -432,11 +434,10 @@ def _partition(network: Network, names: tuple[str, ...], chip: Chip, weight_bits
 
 
 def _configs(population: Population, begin: int, end: int) -> int:
-    kinds = [
-        np.broadcast_to(population.param(p), population.shape).ravel()[begin:end]
-        for p in ("du", "dv", *(("refract",) if "refract" in population.model.params else ()))
-    ]
-    return len(np.unique(np.stack(kinds, axis=1), axis=0))
+    """Return how many settings of decay and refractory period neurons a..b-1 need."""
+    names = [p for p in ("du", "dv", "refract") if p in population.model.params]
+    each = [v.reshape(-1)[begin:end] for v in map(population.param, names) if v.ndim]
+    return len(np.unique(np.stack(each, axis=1), axis=0)) if each else 1
 
 
 def fan_out_cores(network: Network, cores: Any, projection: str) -> NDArray[np.int64]:

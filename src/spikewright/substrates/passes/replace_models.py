@@ -20,7 +20,8 @@ class ReplaceModels:
 
     Parameters
     ----------
-    table : name of a model -> its translation. A NeuronModel may stand for a translation: parameters of the same name keep
+    table : name of a model -> its translation. A NeuronModel may stand for a translation: parameters of the
+    same name keep
         their values, those that it lacks are named in the list of changes
     keep : names of models that stay
     """

@@ -1,6 +1,8 @@
-"""Weights as pairs of conductances: what programming, drift and read noise make of them, and what compensation gives back.
+"""Weights as pairs of conductances: what programming, drift and read noise make of them, and what compensation
+gives back.
 
-`w = (g+ - g-) w_max / (g_max - g_min)`: one device of the pair carries the magnitude, the other stays at its smallest conductance. Draws are
+`w = (g+ - g-) w_max / (g_max - g_min)`: one device of the pair carries the magnitude, the other stays at its
+smallest conductance. Draws are
 keyed by (chip seed, projection): one seed is one chip, and a projection added changes no other.
 """
 

@@ -1,11 +1,13 @@
 """The column converter of a crossbar tile, as a population without state.
 
-A column's current, in units of the largest weight times a full input, gains output noise, is rounded to the converter's step (half to
+A column's current, in units of the largest weight times a full input, gains output noise, is rounded to the
+converter's step (half to
 even) and clipped to its range. A column that no input reaches is not converted.
 
 Source
 ------
-Rasch et al., Nature Communications 14, 5282 (2023), arXiv 2302.08469: bounds, resolution and output noise of analog tiles.
+Rasch et al., Nature Communications 14, 5282 (2023), arXiv 2302.08469: bounds, resolution and output noise of
+analog tiles.
 """
 
 from spikewright.network.model import NeuronModel, Noise

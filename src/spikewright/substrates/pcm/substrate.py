@@ -70,7 +70,8 @@ class Pcm(Substrate):
     compensation : whether drift compensation scales each array (digitally, after the converter)
     preset : price list, "hermes" (a measured core as a whole) or "parts" (built up from converters and devices)
     devices : a device family
-    output_noise : standard deviation at the converter's input, in units of the largest weight; None: what the chip file says
+    output_noise : standard deviation at the converter's input, in units of the largest weight; None: what the
+    chip file says
     """
 
     time: float = YEAR

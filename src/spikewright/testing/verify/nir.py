@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from spikewright.engines import run
 from spikewright.errors import FormatError, SpikewrightError, VerifyError, explain
-from spikewright.network.nir import Current, Imported, from_nir
+from spikewright.network.nir import Current, Imported, Node, from_nir, read_document
 from spikewright.testing.verify.case import Case
 from spikewright.testing.verify.folder import ASIDE, read_npz
 
@@ -175,18 +175,17 @@ def _run(imported: Imported, arrays: Mapping[str, NDArray[Any]], **wanted: Any) 
 def _outputs(path: Path, arrays: Mapping[str, NDArray[Any]], name: str, dt: float) -> list[Case]:
     """Compare a graph with every stored output of it."""
     cases = []
+    document = read_document(path)
+    ends = [
+        n for n, x in document.graph.nodes.items() if isinstance(x, Node) and x.kind == "Output"
+    ]
     for key, current in READINGS.items():
-        stored = {
-            n: arrays[k]
-            for n in _output_nodes(path, dt)
-            for k in (key, f"{key}_{n}")
-            if k in arrays
-        }
+        stored = {n: arrays[k] for n in ends for k in (key, f"{key}_{n}") if k in arrays}
         if key == "y_euler" and "y_zero_reset" in arrays:
-            stored = dict.fromkeys(_output_nodes(path, dt), arrays["y_zero_reset"])
+            stored = dict.fromkeys(ends, arrays["y_zero_reset"])
         if not stored:
             continue
-        imported = from_nir(path, dt=dt, current=current)
+        imported = from_nir(document, dt=dt, current=current)
         recording = _run(imported, arrays)
         for node, y in stored.items():
             label = f"{name} {key}" + (f" {node}" if len(imported.outputs) > 1 else "")
@@ -202,10 +201,6 @@ def _outputs(path: Path, arrays: Mapping[str, NDArray[Any]], name: str, dt: floa
             explain(name, "no outputs", found=", ".join(arrays), expected="y_euler, ...")
         )
     return cases
-
-
-def _output_nodes(path: Path, dt: float) -> tuple[str, ...]:
-    return tuple(from_nir(path, dt=dt).outputs)
 
 
 def _layer_1(

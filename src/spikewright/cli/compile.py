@@ -1,0 +1,91 @@
+"""`spikewright compile`: a network becomes what a substrate runs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import typer
+
+from spikewright.cli.console import JSON, SEED, say, write, write_json
+
+
+def compile_(
+    network: Path = typer.Argument(..., help="A network (.h5) or an NIR graph (.nir)."),
+    substrate: str = typer.Argument(..., help="See `spikewright list substrates`."),
+    option: list[str] = typer.Option(
+        [], "--option", "-o", help="NAME=VALUE of the substrate; may be repeated."
+    ),
+    dt: float | None = typer.Option(None, "--dt", help="With an NIR graph: seconds per step."),
+    out: Path | None = typer.Option(None, "--out", help="File (.h5) for the lowered network."),
+    seed: int = SEED,
+    json: bool = JSON,
+) -> None:
+    """Lower a network to a substrate; say what was changed and why, and where it lies."""
+    from spikewright import substrates
+    from spikewright.cli.documents import read_network
+    from spikewright.report.pictures import layout
+
+    options = dict(read_option(text) for text in option)
+    found, _ = read_network(network, dt=dt)
+    compiled = substrates.get(substrate, **options).compile(found, seed=seed)
+    if out is not None:
+        from spikewright.network.store import save
+
+        save(compiled.network, out)
+        say(f"lowered network: {out}")
+    placed = layout(compiled.placement)
+    if json:
+        write_json(
+            {
+                "network": found.name,
+                "substrate": substrate,
+                "options": options,
+                "seed": seed,
+                "changes": compiled.changes,
+                "cores": 0 if placed is None else len(placed.position),
+                "placement": placed,
+            }
+        )
+        return
+    write(f"{found.name} on {substrate}: {len(compiled.changes)} change(s)")
+    for change in compiled.changes:
+        write(f"  {change}")
+    if placed is not None:
+        fullest = max(range(len(placed.load)), key=lambda core: placed.load[core])
+        write(
+            f"  placement: {len(placed.position)} core(s) on a mesh of {' x '.join(map(str, placed.mesh))}; "
+            f"the fullest uses {placed.load[fullest]:.0%} of {placed.binding[fullest] or 'nothing'}"
+        )
+
+
+def read_option(text: str) -> tuple[str, object]:
+    """Return a name and a value: a number, yes/no, a quantity with a unit, or text.
+
+    Raises
+    ------
+    UsageError : not NAME=VALUE
+
+    Examples
+    --------
+    >>> read_option("time=20 ms"), read_option("compensation=no"), read_option("preset=nahuku")
+    (('time', 0.02), ('compensation', False), ('preset', 'nahuku'))
+    """
+    from spikewright.errors import UnitError, UsageError, explain
+    from spikewright.units import quantity
+
+    name, equal, value = text.partition("=")
+    if not equal or not name.strip().isidentifier():
+        raise UsageError(
+            explain("--option", "not an option", found=repr(text), expected="NAME=VALUE")
+        )
+    value = value.strip()
+    if value.lower() in ("yes", "true", "no", "false"):
+        return name.strip(), value.lower() in ("yes", "true")
+    try:
+        return name.strip(), int(value)
+    except ValueError:
+        pass
+    try:
+        return name.strip(), quantity(value)
+    except UnitError:
+        return name.strip(), value

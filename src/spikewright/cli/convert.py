@@ -1,0 +1,99 @@
+"""`spikewright convert`: NIR to our own files and back, with a report of what was kept."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import typer
+
+from spikewright.cli.console import JSON, write, write_json
+
+
+def convert(
+    source: Path = typer.Argument(..., help="A network (.h5) or an NIR graph (.nir)."),
+    target: Path = typer.Argument(
+        ..., help="What to write: .nir for an NIR graph, .h5 for our own layout."
+    ),
+    dt: float | None = typer.Option(None, "--dt", help="With an NIR graph: seconds per step."),
+    current: str | None = typer.Option(
+        None, "--current", help="How NIR equations are stepped: sequential, euler or exact."
+    ),
+    if_input: str = typer.Option(
+        "auto", "--if-input", help="What enters an NIR IF: auto, impulse or current."
+    ),
+    reset: str | None = typer.Option(
+        None, "--reset", help="How NIR neurons reset: value or subtract."
+    ),
+    keep_delays: bool = typer.Option(
+        False,
+        "--keep-delays",
+        help="Write one-step delays as Delay nodes instead of moving populations in time.",
+    ),
+    json: bool = JSON,
+) -> None:
+    """Write a network in another layout; say for every node whether it was kept exactly, changed or refused."""
+    from spikewright.cli.documents import Kind, kind_of
+    from spikewright.errors import UsageError, explain
+
+    if target.suffix not in (".nir", ".h5", ".hdf5"):
+        raise UsageError(
+            explain(
+                str(target), "unknown ending", found=repr(target.suffix), expected=".nir or .h5"
+            )
+        )
+    kind = kind_of(source)
+    reports = {}
+    if kind is Kind.NIR:
+        from spikewright.network.model import Reset
+        from spikewright.network.nir import Current, IfInput, from_nir
+
+        imported = from_nir(
+            source,
+            dt=dt,
+            current=None if current is None else one_of(Current, current, "--current"),
+            if_input=one_of(IfInput, if_input, "--if-input"),
+            reset=None if reset is None else one_of(Reset, reset, "--reset"),
+        )
+        network = imported.network
+        reports["read"] = imported.report
+    else:
+        from spikewright.cli.documents import read_network
+
+        network, _ = read_network(source)
+    if target.suffix == ".nir":
+        from spikewright.network.nir import write_nir
+
+        reports["written"] = write_nir(network, target, retime=not keep_delays)
+    else:
+        from spikewright.network.store import save
+
+        save(network, target)
+    if json:
+        write_json(
+            {
+                "source": source,
+                "target": target,
+                "exact": all(r.is_exact for r in reports.values()),
+                "reports": reports,
+            }
+        )
+        return
+    for word, report in reports.items():
+        write(f"{word}:")
+        write("  " + str(report).replace("\n", "\n  "))
+    write(f"{source} -> {target}")
+
+
+def one_of(kind: type, text: str, where: str) -> object:
+    """Return the member of an enumeration with a value.
+
+    Raises
+    ------
+    UsageError : there is none
+    """
+    from spikewright.errors import UsageError, explain
+
+    known = {member.value: member for member in kind}  # type: ignore[attr-defined]
+    if text not in known:
+        raise UsageError(explain(where, "unknown", found=repr(text), expected=", ".join(known)))
+    return known[text]

@@ -1,0 +1,188 @@
+"""Files that verbs take: what they are is found in their content, not in their name."""
+
+from __future__ import annotations
+
+import enum
+import zipfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from spikewright.errors import FormatError, UsageError, explain
+
+if TYPE_CHECKING:
+    from spikewright.events import Events
+    from spikewright.network.graph import Network
+
+HDF5 = b"\x89HDF\r\n\x1a\n"
+ZIP = b"PK\x03\x04"
+
+
+class Kind(enum.Enum):
+    """What a file holds."""
+
+    NETWORK = "network"
+    NIR = "NIR graph"
+    EVENTS = "events"
+    ARRAYS = "arrays"
+
+
+def kind_of(path: Path) -> Kind:
+    """Return what a file holds.
+
+    Raises
+    ------
+    FormatError : it cannot be read, or holds nothing we know
+    """
+    if not path.is_file():
+        found = "a folder" if path.is_dir() else "no such file"
+        raise FormatError(explain(str(path), "cannot be read", found=found, expected="a file"))
+    try:
+        with open(path, "rb") as file:
+            start = file.read(8)
+    except OSError as error:
+        raise FormatError(explain(str(path), f"cannot be read: {error.strerror}")) from error
+    if start == HDF5:
+        return _hdf5(path)
+    if start.startswith(ZIP):
+        return _zip(path)
+    raise FormatError(
+        explain(
+            str(path),
+            "is no file of ours",
+            found="an empty file" if not start else f"a file that begins with {start!r}",
+            expected="a network (.h5), an NIR graph (.nir), events (.h5, .npz) or arrays (.npz)",
+        )
+    )
+
+
+def _hdf5(path: Path) -> Kind:
+    import h5py
+
+    try:
+        with h5py.File(path, "r") as file:
+            names, marks = set(file.keys()), set(file.attrs.keys())
+    except (OSError, RuntimeError, KeyError, ValueError) as error:
+        raise FormatError(
+            explain(str(path), f"is a damaged HDF5 file: {error}", cure="copy or make it again")
+        ) from error
+    if "format" in marks and "tick" in marks:
+        return Kind.EVENTS
+    if "node" in names:
+        return Kind.NIR
+    if "format" in names:
+        return Kind.NETWORK
+    raise FormatError(
+        explain(
+            str(path),
+            "is an HDF5 file of another kind",
+            found=", ".join(sorted(names)[:8]) or "nothing",
+            expected="a network, an NIR graph or events",
+        )
+    )
+
+
+def _zip(path: Path) -> Kind:
+    try:
+        with zipfile.ZipFile(path) as archive:
+            names = {n.removesuffix(".npy") for n in archive.namelist()}
+    except (zipfile.BadZipFile, OSError, ValueError) as error:
+        raise FormatError(
+            explain(str(path), f"is a damaged .npz: {error}", cure="copy or make it again")
+        ) from error
+    return Kind.EVENTS if {"format", "tick", "t", "address"} <= names else Kind.ARRAYS
+
+
+def read_network(path: Path, *, dt: float | None = None) -> tuple[Network, Any]:
+    """Return the network of a file, and the report of its import where it was NIR.
+
+    Raises
+    ------
+    FormatError : it cannot be read, or holds no network
+    """
+    kind = kind_of(path)
+    if kind is Kind.NETWORK:
+        from spikewright.network.store import load
+
+        return load(path), None
+    if kind is Kind.NIR:
+        from spikewright.network.nir import from_nir
+
+        imported = from_nir(path, dt=dt)
+        return imported.network, imported.report
+    raise FormatError(
+        explain(
+            str(path), "holds no network", found=kind.value, expected="a network or an NIR graph"
+        )
+    )
+
+
+def read_events(path: Path) -> Events:
+    """Return the events of a file.
+
+    Raises
+    ------
+    FormatError : it cannot be read, or holds no events
+    """
+    kind = kind_of(path)
+    if kind is not Kind.EVENTS:
+        raise FormatError(
+            explain(str(path), "holds no events", found=kind.value, expected="events (.npz, .h5)")
+        )
+    from spikewright.events import load
+
+    return load(path)
+
+
+def read_arrays(path: Path) -> dict[str, Any]:
+    """Return the arrays of an .npz file; nothing in it is executed.
+
+    Raises
+    ------
+    FormatError : it cannot be read, holds objects, or claims more than 4 GiB
+    """
+    if kind_of(path) is not Kind.ARRAYS:
+        raise FormatError(
+            explain(
+                str(path), "holds no plain arrays", expected="an .npz, one array per population"
+            )
+        )
+    import zlib
+
+    import numpy as np
+
+    with zipfile.ZipFile(path) as archive:
+        size = sum(info.file_size for info in archive.infolist())
+    if size > 4 * 2**30:
+        raise FormatError(
+            explain(str(path), "is too large", found=f"{size} bytes", expected="at most 4 GiB")
+        )
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            return {name: file[name] for name in file.files}
+    except (OSError, ValueError, EOFError, KeyError, zlib.error, zipfile.BadZipFile) as error:
+        raise FormatError(explain(str(path), f"is a damaged .npz: {error}")) from error
+
+
+def read_inputs(network: Network, events: Path | None, arrays: Path | None) -> dict[str, Any]:
+    """Return what enters a network from a file of events or of arrays, or nothing.
+
+    Raises
+    ------
+    UsageError : both are given, or events for a network with several inputs
+    """
+    if events is not None and arrays is not None:
+        raise UsageError(explain("--events and --inputs", "exclude each other", cure="say one"))
+    if arrays is not None:
+        return read_arrays(arrays)
+    if events is None:
+        return {}
+    if len(network.inputs) != 1:
+        raise UsageError(
+            explain(
+                "--events",
+                "needs a network with one input",
+                found=", ".join(network.inputs) or "none",
+                cure="say --inputs with one array T B N per input",
+            )
+        )
+    return {network.inputs[0]: read_events(events)}

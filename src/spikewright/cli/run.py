@@ -1,0 +1,64 @@
+"""`spikewright run`: a network and its input become spikes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import typer
+
+from spikewright.cli.console import ENGINE, JSON, SEED, say, write, write_json
+
+
+def run(
+    network: Path = typer.Argument(..., help="A network (.h5) or an NIR graph (.nir)."),
+    events: Path | None = typer.Option(None, "--events", help="Events that enter its one input."),
+    inputs: Path | None = typer.Option(None, "--inputs", help=".npz, one array T B N per input."),
+    steps: int | None = typer.Option(
+        None, "--steps", min=0, help="Steps; default: as long as the input."
+    ),
+    dt: float | None = typer.Option(None, "--dt", help="With an NIR graph: seconds per step."),
+    out: Path | None = typer.Option(None, "--out", help=".npz for what every output sent, T B N."),
+    engine: str = ENGINE,
+    seed: int = SEED,
+    json: bool = JSON,
+) -> None:
+    """Run a network and say how much it did; `--out` keeps what its outputs sent."""
+    from spikewright.cli.documents import read_inputs, read_network
+    from spikewright.engines import run as run_network
+    from spikewright.report.metrics import activity
+
+    found, _ = read_network(network, dt=dt)
+    recording = run_network(
+        found, read_inputs(found, events, inputs), engine=engine, steps=steps, seed=seed
+    )
+    if out is not None:
+        import numpy as np
+
+        from spikewright.files import replacing
+
+        arrays = {name: recording.dense(name) for name in found.outputs}
+        with replacing(out) as temporary, open(temporary, "wb") as file:
+            np.savez_compressed(file, allow_pickle=False, **arrays)
+        say(f"outputs: {out}")
+    spikes = {n: int(recording.sent[n].sum()) for n in found.populations}
+    result = {
+        "network": found.name,
+        "engine": recording.engine,
+        "steps": recording.steps,
+        "duration": recording.duration,
+        "samples": recording.batch,
+        "seed": seed,
+        "sent": spikes,
+        "activity": activity(recording) if recording.batch else None,
+    }
+    if json:
+        write_json(result)
+        return
+    write(
+        f"{found.name}: {recording.steps} steps ({recording.duration:g} s), {recording.batch} sample(s), "
+        f"engine {recording.engine}, seed {seed}"
+    )
+    for name, count in spikes.items():
+        population = found.populations[name]
+        word = "spikes" if population.model.is_spiking else "values other than 0"
+        write(f"  {name} ({population.model.name} {population.shape}): {count} {word}")

@@ -1,0 +1,128 @@
+"""Recipes: data set, network and settings that are known to train well, as values that can be changed.
+
+`train_digits(seed=1)` and `train_fsdd(folder, seed=1)` do all of it; the parts are functions of their own. Both
+networks take spikes, fire spikes, reset to 0 and have no refractory period, so that chips can carry them as they are.
+The decision is the output with the most spikes (`events.argmax_count`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from spikewright.data.augmentation import Affine, Slide
+from spikewright.data.base import Dataset
+from spikewright.data.encoding import DeterministicRate
+from spikewright.network.chain import chain, dense, neurons, source
+from spikewright.network.graph import Network
+from spikewright.network.library import LIF
+from spikewright.train.fit import Trained, fit
+from spikewright.train.initialize import initialize
+from spikewright.train.loss import CountCrossEntropy, Loss
+from spikewright.train.optimizer import AdamW, Schedule
+from spikewright.units import ms
+
+SAMPLE = 128
+"""Training samples that initial weights are scaled to."""
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How to train one network on one data set.
+
+    Parameters
+    ----------
+    hidden : neurons of each hidden population
+    recurrent : whether hidden populations project to themselves
+    tau_m, tau_out : s, membrane time constant of hidden and output neurons
+    fluctuation : `initialize`'s target
+    settings : keyword arguments of `fit`
+    """
+
+    hidden: tuple[int, ...]
+    recurrent: bool
+    tau_m: float
+    tau_out: float
+    fluctuation: float
+    settings: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def loss(self) -> Loss:
+        """The loss, which also decides."""
+        found: Loss = self.settings["loss"]
+        return found
+
+    def network(self, data: Dataset, seed: int) -> Network:
+        """Return the network with its initial weights."""
+        layers: list[Any] = []
+        for n in self.hidden:
+            layers += [dense(n, recurrent=self.recurrent), neurons(LIF, tau_m=self.tau_m)]
+        layers += [dense(len(data.classes)), neurons(LIF, tau_m=self.tau_out)]
+        network = chain(source(data.shape), *layers, dt=data.dt, seed=seed, name=data.name)
+        plain = replace(data.train, augmentation=None)
+        x = plain.batch(np.arange(min(SAMPLE, plain.n)), seed=seed)
+        return initialize(network, {"input": x}, seed, target=self.fluctuation)
+
+    def train(self, data: Dataset, *, seed: int, **changes: Any) -> Trained:
+        """Train on the training part; `changes` are further arguments of `fit`, or others than the recipe's."""
+        return fit(self.network(data, seed), data, seed=seed, **(self.settings | changes))
+
+
+DIGITS = Recipe(
+    hidden=(256, 128),
+    recurrent=False,
+    tau_m=10 * ms,
+    tau_out=10 * ms,
+    fluctuation=2.0,
+    settings={
+        "loss": CountCrossEntropy(gain=0.5),
+        "optimizer": AdamW(lr=5e-3, weight_decay=0.01, schedule=Schedule.ONE_CYCLE),
+        "epochs": 30,
+        "batch": 64,
+    },
+)
+"""Handwritten digits, 64-256-128-10, 20 steps of 1 ms; see `digits_data`."""
+
+FSDD = Recipe(
+    hidden=(256, 128),
+    recurrent=True,
+    tau_m=40 * ms,
+    tau_out=100 * ms,
+    fluctuation=1.0,
+    settings={
+        "loss": CountCrossEntropy(gain=0.3),
+        "optimizer": AdamW(lr=3e-3, weight_decay=0.01, schedule=Schedule.ONE_CYCLE),
+        "epochs": 20,
+        "batch": 64,
+        "clip_gradient": 1.0,
+    },
+)
+"""Spoken digits, 80-256-128-10 with recurrent hidden populations, 50 steps of 10 ms; see `fsdd_data`."""
+
+
+def digits_data(*, steps: int = 20) -> Dataset:
+    """Return the handwritten digits as evenly spaced spikes, training images moved a little."""
+    from spikewright.data import digits
+
+    found = digits.load(encoding=DeterministicRate(), steps=steps, dt=1 * ms)
+    return found.augmented(Affine(shift=0.5, rotate=0.1, zoom=0.05, shear=0.05))
+
+
+def fsdd_data(folder: str | Path) -> Dataset:
+    """Return the spoken digits as spikes where mel bands are loud, training recordings moved in time and pitch."""
+    from spikewright.data import fsdd
+
+    return fsdd.load(Path(folder)).augmented(Slide(steps=3, channels=1, gain=0.1))
+
+
+def train_digits(*, seed: int = 1, **changes: Any) -> Trained:
+    """Train the digits network; `changes` are arguments of `fit`, for instance `checkpoint=` or `through=`."""
+    return DIGITS.train(digits_data(), seed=seed, **changes)
+
+
+def train_fsdd(folder: str | Path, *, seed: int = 1, **changes: Any) -> Trained:
+    """Train the spoken-digits network; `changes` are arguments of `fit`."""
+    return FSDD.train(fsdd_data(folder), seed=seed, **changes)
