@@ -6,6 +6,8 @@ there is to go.
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import torch
 from harness import interleaved, report
 
@@ -27,7 +29,7 @@ def main() -> None:
     spikes = (torch.rand((STEPS, SAMPLES, SIZES[0]), generator=generator) < 0.2).float()
     weights = [
         torch.randn((post, pre), generator=generator).requires_grad_()
-        for pre, post in zip(SIZES, SIZES[1:], strict=False)
+        for pre, post in pairwise(SIZES)
     ]
 
     def network() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+from itertools import pairwise
 from pathlib import Path
 
 import h5py
@@ -95,7 +96,7 @@ def document(nodes: dict[str, Node | Graph], *edges: str) -> Document:
 def chain_of(n_in: int, n_out: int, **nodes: Node) -> Document:
     everything = {"input": end("Input", n_in), **nodes, "output": end("Output", n_out)}
     names = list(everything)
-    return document(everything, *(f"{a}>{b}" for a, b in zip(names[:-1], names[1:], strict=True)))
+    return document(everything, *(f"{a}>{b}" for a, b in pairwise(names)))
 
 
 def answer(
@@ -282,7 +283,7 @@ class TestMeaning:
         nodes = {"input": end("Input", 1, 6, 6), "conv": conv, "pool": pool, "flat": flat,
                  "cell": lif(18), "output": end("Output", 18)}  # fmt: skip
         names = list(nodes)
-        doc = document(nodes, *(f"{a}>{b}" for a, b in zip(names[:-1], names[1:], strict=True)))
+        doc = document(nodes, *(f"{a}>{b}" for a, b in pairwise(names)))
         network = from_nir(doc).network
         assert list(network.populations) == ["input", "cell"]
         topology = network.projections["conv"].topology
@@ -737,8 +738,7 @@ class TestBadInput:
             try:
                 from_nir(path)
                 outcomes["read"] += 1
-            except SpikewrightError as error:
-                assert str(error)
+            except SpikewrightError:
                 outcomes["refused"] += 1
         assert outcomes["refused"] > 50
 

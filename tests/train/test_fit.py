@@ -287,7 +287,7 @@ class TestCheckpoint:
                 env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
             )  # fmt: skip
 
-        killed = start(0.2, "killed")
+        killed = start(0.1, "killed")
         deadline = time.monotonic() + 60
         while not list(tmp_path.glob("killed/*/checkpoint.npz")):
             assert time.monotonic() < deadline

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from typing import Any
 
 import numpy as np
@@ -158,7 +159,7 @@ class TestForward:
         unit = Module(network).units["a"]
         draw = np.random.default_rng(4)
         network = network.with_weights({"a": draw.normal(0.3 * unit, 0.3 * unit, (3, 4))})
-        same_as_reference(network, {"in": spikes((60, 2, 4), 0.2)})
+        same_as_reference(network, {"in": spikes((30, 1, 4), 0.3)})
 
     def test_declared_noise(self) -> None:
         model = NeuronModel(
@@ -387,6 +388,17 @@ class TestModule:
         assert out.shape == (10, 5, 2)
         out.sum().backward()
         assert all(p.grad is not None for p in model.parameters())
+
+    def test_copies_and_state_dict(self) -> None:
+        module, x = Module(recurrent(), dtype=torch.float64), torch.tensor(spikes((20, 2, 5)))
+        with torch.no_grad():
+            module.weights["a"] *= 1.5
+        again = copy.deepcopy(module)
+        assert torch.equal(module(x), again(x))
+        assert again.weights["a"] is not module.weights["a"]
+        other = Module(recurrent(), dtype=torch.float64)
+        other.load_state_dict(module.state_dict())
+        assert torch.equal(module(x), other(x))
 
     def test_several_outputs_are_a_dictionary(self) -> None:
         found = Module(convolutional())(torch.zeros(2, 1, 2, 9, 8))

@@ -63,8 +63,8 @@ def compare(
     """Train on a data set (or take a network), compile to every substrate, run, and compare.
 
     Writes a table and one self-contained HTML file. Trainings are kept in the cache, so that an interrupted
-    command goes on
-    where it stopped, and the next one finds them. Exit status 1: some substrate could not take the network.
+    command goes on where it stopped, and the next one finds them. Exit status 1: some substrate could not take
+    the network.
     """
     from spikewright.data import DATASETS
     from spikewright.errors import UsageError, explain

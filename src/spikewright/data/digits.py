@@ -1,7 +1,7 @@
 """Handwritten digits that come with scikit-learn: 1797 images of 8 x 8 pixels, no download.
 
-The data have an official test part (these are the 1797 digits of it), but no division of their own. The one here
-is drawn once by a named stream: in each class 70 % train, 10 % validation, 20 % test. It depends on no seed of a run.
+These 1797 are the test part of the original data; scikit-learn ships no training part. So the division here is our
+own, drawn once by a named stream: in each class 70 % train, 10 % validation, 20 % test. It depends on no seed of a run.
 """
 
 from __future__ import annotations

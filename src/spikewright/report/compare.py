@@ -1,10 +1,8 @@
 """The main job: one task, or one network, on several substrates, in one table.
 
 For each seed a network is trained (or found trained in the cache), for each substrate it is compiled, the
-held-out samples
-run on the engine `cpu`, and the answer is the output neuron with most spikes. Costs come from the same runs.
-Substrates whose
-devices vary are drawn several times: an instance is a seed.
+held-out samples run on the engine `cpu`, and the answer is the output neuron with most spikes. Costs come from
+the same runs. Substrates whose devices vary are drawn several times: an instance is a seed.
 """
 
 from __future__ import annotations

@@ -5,8 +5,7 @@
             return Mine()
 
 Override `network`, `unsupported` or `too_large` where a substrate takes other networks; a substrate without a
-limit accepts
-`too_large`, and one that takes every model accepts `unsupported`.
+limit accepts `too_large`, and one that takes every model accepts `unsupported`.
 """
 
 from __future__ import annotations

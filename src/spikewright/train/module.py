@@ -96,8 +96,27 @@ class Module(nn.Module):
         for n, p in network.populations.items():
             compile_step(p, self.steps[n], live=p.model.inputs, where=n)
         self.units = units(network, self.steps)
-        self._choose(tuple(trainable))
+        self._trainable = tuple(trainable)
+        self._choose(self._trainable)
         self._hold_constants()
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Module:
+        """Return a module of the same network, which is a value, with parameters of its own."""
+        copy = Module(
+            self.network,
+            surrogate=self.firing.surrogate,
+            reset_gradient=self.firing.reset_gradient,
+            trainable=self._trainable,
+            dtype=self.dtype,
+            smooth=self.firing.smooth,
+        )
+        like = next(self.parameters())
+        copy.to(device=like.device, dtype=like.dtype).train(self.training)
+        copy.load_state_dict(self.state_dict())
+        for mine, its in zip(self.parameters(), copy.parameters(), strict=True):
+            its.requires_grad_(mine.requires_grad)
+        memo[id(self)] = copy
+        return copy
 
     # -- what is trained -----------------------------------------------------------------------------
 

@@ -78,7 +78,7 @@ DIGITS = Recipe(
     tau_out=10 * ms,
     fluctuation=2.0,
     settings={
-        "loss": CountCrossEntropy(gain=0.5),
+        "loss": CountCrossEntropy(gain=0.25),
         "optimizer": AdamW(lr=5e-3, weight_decay=0.01, schedule=Schedule.ONE_CYCLE),
         "epochs": 30,
         "batch": 64,

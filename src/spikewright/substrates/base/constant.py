@@ -196,8 +196,8 @@ def load_chip(path: str | os.PathLike[str]) -> Chip:
     """Read a chip file (TOML).
 
     Tables: `[limits]`, any number of other tables of constants (nested tables are joined by dots),
-    `[capabilities]` (plain
-    facts), `[[passes]]` (for substrates said as data), and the keys `name`, `title`, `description`, `unpublished`.
+    `[capabilities]` (plain facts), `[[passes]]` (for substrates said as data), and the keys `name`, `title`,
+    `description`, `unpublished`.
 
     Raises
     ------

@@ -14,8 +14,7 @@ The chip file (TOML) holds, besides what every chip file holds (`load_chip`):
     [area]        chip, neuron, synapse: m^2 each
 
 Numbers of passes are never written into a pass: they refer to a constant of the file by `table.name`, so that
-each of them has a
-source. Reading the file executes nothing: models are handed over by name.
+each of them has a source. Reading the file executes nothing: models are handed over by name.
 """
 
 from __future__ import annotations

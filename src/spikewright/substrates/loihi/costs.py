@@ -1,8 +1,7 @@
 """What a run costs on Loihi: counts of spikes, synaptic operations, updates and hops times one of two price lists.
 
 Energy: `E = leakage T + sum counts x constants + management T`. Time of a step: the busiest core, plus the
-longest way, plus the
-barrier. A step of the chip takes as long as its work; the network's dt plays no role.
+longest way, plus the barrier. A step of the chip takes as long as its work; the network's dt plays no role.
 """
 
 from __future__ import annotations

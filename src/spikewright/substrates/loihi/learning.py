@@ -2,8 +2,7 @@
 once per epoch.
 
 The learning engine is `Network x Events -> Network`, epoch by epoch: an engine runs one epoch, the rule turns
-the epoch's spikes
-into new weights, the next epoch runs with them from the same state.
+the epoch's spikes into new weights, the next epoch runs with them from the same state.
 
 Source
 ------

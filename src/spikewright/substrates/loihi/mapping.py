@@ -8,8 +8,8 @@ A linear neuron advances exactly by its propagator P. With y its voltage above r
     y' = P_yy y + P_yi w s                                     (held current i)
 
 so that u = g x P.. with a gain g per port is exactly the chip's `u' = keep_u u + a`, `v' = keep_v v + u +
-bias`. What is left is rounding:
-decays to 12 bits, weights to 8 bits, thresholds to 17 bits, biases to a 12-bit mantissa with exponent.
+bias`. What is left is rounding: decays to 12 bits, weights to 8 bits, thresholds to 17 bits, biases to a 12-bit
+mantissa with exponent.
 """
 
 from __future__ import annotations

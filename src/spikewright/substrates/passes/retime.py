@@ -1,10 +1,9 @@
 """From one-step-through propagation to one step per projection.
 
 Chips emit at the end of a step. In a `SAME_STEP` network the output of a population is seen in the step it is
-emitted. Moving every
-population p by r(p) steps keeps what the network computes if every projection's delay changes by r(post) -
-r(pre); choosing r as
-the longest path from the inputs makes every delay that is left over 0 or more.
+emitted. Moving every population p by r(p) steps keeps what the network computes if every projection's delay
+changes by r(post) - r(pre); choosing r as the longest path from the inputs makes every delay that is left over
+0 or more.
 
 Source
 ------

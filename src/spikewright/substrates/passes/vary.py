@@ -3,8 +3,7 @@
     p = p_nominal (1 + s_mismatch z_element) (1 + s_trial z_trial)
 
 z_element is drawn once per chip from a stream named by the chip's seed, the population or projection, and the
-parameter: adding
-a parameter changes no other draw. z_trial is drawn once per trial.
+parameter: adding a parameter changes no other draw. z_trial is drawn once per trial.
 """
 
 from __future__ import annotations

@@ -1,10 +1,8 @@
 """What a run costs on crossbar tiles: reads of tiles that an input reached, and the digital neurons beside them.
 
 Two price lists: "hermes" charges a measured core as a whole for every read; "parts" charges converters, devices
-and word lines one by
-one. A tile is read in a step in which at least one of the neurons that drive its rows fired. Tiles work side by
-side: a step takes as
-long as the tile that is read most often.
+and word lines one by one. A tile is read in a step in which at least one of the neurons that drive its rows
+fired. Tiles work side by side: a step takes as long as the tile that is read most often.
 """
 
 from __future__ import annotations

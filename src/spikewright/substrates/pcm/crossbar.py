@@ -2,8 +2,8 @@
 gives back.
 
 `w = (g+ - g-) w_max / (g_max - g_min)`: one device of the pair carries the magnitude, the other stays at its
-smallest conductance. Draws are
-keyed by (chip seed, projection): one seed is one chip, and a projection added changes no other.
+smallest conductance. Draws are keyed by (chip seed, projection): one seed is one chip, and a projection added
+changes no other.
 """
 
 from __future__ import annotations

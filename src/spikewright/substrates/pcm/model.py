@@ -1,8 +1,7 @@
 """The column converter of a crossbar tile, as a population without state.
 
 A column's current, in units of the largest weight times a full input, gains output noise, is rounded to the
-converter's step (half to
-even) and clipped to its range. A column that no input reaches is not converted.
+converter's step (half to even) and clipped to its range. A column that no input reaches is not converted.
 
 Source
 ------

@@ -1,11 +1,11 @@
-"""Crossbars of phase-change memory: weights on device pairs in tiles, columns read through converters, neurons digital."""
+"""Crossbars of phase-change memory: weights on device pairs, columns read through converters, neurons digital."""
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
