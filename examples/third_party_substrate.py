@@ -2,7 +2,6 @@
 
 from pathlib import Path
 
-import numpy as np
 from my_substrate.model import MODELS
 
 from spikewright.engines import run

@@ -191,18 +191,23 @@ def pretty(dimension: Dimension) -> str:
 
 
 def show(value: float, unit: str = "", *, digits: int = 3) -> str:
-    """Write a value with the SI prefix that keeps it between 1 and 1000.
+    """Write a value with the SI prefix that keeps it between 1 and 1000; prefixes are squared in areas.
 
     Examples
     --------
     >>> show(2.36e-11, "J")
     '23.6 pJ'
+    >>> show(4.7e-7, "m^2")
+    '0.47 mm^2'
     """
     if value == 0 or not math.isfinite(value):
         return f"{value:g} {unit}".strip()
     if not unit or unit == "1":
         return f"{value:.{digits}g}"
     magnitude = abs(value)
+    power = int(unit[-1]) if unit[-2:] in ("^2", "^3") else 1
+    if unit == "m^2" and 1e-9 <= magnitude < 1.0:  # chips are spoken of in square millimetres
+        return f"{value * 1e6:.{digits}g} mm^2"
     for prefix, factor in (
         ("T", 1e12),
         ("G", 1e9),
@@ -216,6 +221,7 @@ def show(value: float, unit: str = "", *, digits: int = 3) -> str:
         ("f", 1e-15),
         ("a", 1e-18),
     ):
+        factor = factor**power
         if magnitude >= factor * (1 - 0.5 * 10.0**-digits):
             return f"{value / factor:.{digits}g} {prefix}{unit}"
     return f"{value:.{digits}g} {unit}"

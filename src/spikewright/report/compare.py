@@ -24,7 +24,7 @@ from spikewright.network.graph import Network
 from spikewright.report import resilience
 from spikewright.report.cost import mean_costs
 from spikewright.report.metrics import Activity, SynapticOperations, activity, agreement
-from spikewright.report.pictures import layout, picture
+from spikewright.report.pictures import layout, most_moving, picture
 from spikewright.report.progress import Progress, Silent
 from spikewright.report.result import Comparison, Row, Score
 from spikewright.report.targets import Target, show_options, targets, varies
@@ -391,6 +391,7 @@ def _row(
         inputs = {n: _first(v) for n, v in task.what.inputs.items()}
     else:
         inputs = {first.network.inputs[0]: task.what.piece(0)[0][:, :1]}
+    chosen = most_moving(network, shown, inputs, engine=task.engine, seed=task.seed)
     hurt = [r.damage for r in runs if r.damage]
     return Row(
         line.label,
@@ -403,7 +404,7 @@ def _row(
         mean_activity([r.activity for r in runs]),
         first.changes,
         layout(first.placement),
-        picture(first.network, shown, inputs, engine=task.engine, seed=task.seed),
+        picture(first.network, shown, chosen, inputs, engine=task.engine, seed=task.seed),
         instances,
         tuple(
             (share, float(np.mean([damage[i] for damage in hurt])))

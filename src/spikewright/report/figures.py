@@ -134,7 +134,7 @@ def _score_energy(comparison: Comparison) -> Drawing:
             lines.append((row.label, shown, "-", "-"))
             said.append(f"{row.label} {shown}, no energy")
             continue
-        for total, face in ((row.device, color), (row.system, "white")):
+        for total, face, size in ((row.device, color, 7), (row.system, "none", 11)):
             if total is None or total.value <= 0:
                 continue
             left = max(total.value - max(total.low, total.value * 1e-3), 0.0)
@@ -146,7 +146,7 @@ def _score_energy(comparison: Comparison) -> Drawing:
                 fmt=marker,
                 color=color,
                 mfc=face,
-                ms=8,
+                ms=size,
                 mew=1.5,
                 elinewidth=1,
                 capsize=3,
@@ -159,8 +159,8 @@ def _score_energy(comparison: Comparison) -> Drawing:
         lines.append((row.label, shown, device, system))
         said.append(f"{row.label} {shown}, device {device}, system {system}")
     handles += [
-        Line2D([], [], color="#555555", marker="o", ls="", ms=8, label="filled: device"),
-        Line2D([], [], color="#555555", marker="o", mfc="white", ls="", ms=8, label="open: system"),
+        Line2D([], [], color="#555555", marker="o", ls="", ms=7, label="filled: device"),
+        Line2D([], [], color="#555555", marker="o", mfc="none", ls="", ms=11, label="open: system"),
     ]
     low, high = axes.get_ylim()
     axes.set_ylim(low, max(min(high, 101.0), low + 1.0))
@@ -296,8 +296,8 @@ def _activity(rows: Sequence[Row], number: int) -> Drawing:
     return Drawing(
         name,
         f"One sample: {joined}",
-        "Every mark is a spike. Bottom: the variable that the threshold looks at, for the output neuron that spikes most; "
-        "a chip keeps it in its own units.",
+        "Every mark is a spike. Bottom: the variable that the threshold looks at, for the output neuron in which it "
+        "moves most on the left; a chip keeps it in its own units.",
         alternative,
         to_svg(figure, name, alternative),
         ("line", "population", "neurons", "spikes"),

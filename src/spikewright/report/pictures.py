@@ -22,21 +22,37 @@ def membrane_of(network: Network, population: str) -> str:
     return model.thresholded or next(iter(model.state), "")
 
 
-def picture(
+def most_moving(
     network: Network, shown: tuple[str, ...], inputs: Mapping[str, Any], *, engine: str, seed: int
-) -> tuple[Picture, ...]:
-    """Run one sample and return what the populations `shown` did.
-
-    The membrane is that of the neuron that spiked most.
-    """
-    shown = tuple(n for n in shown if n in network.populations)
+) -> dict[str, int]:
+    """Run one sample and return the neuron of each population whose membrane moves most."""
     record = {n: (v,) for n in shown if (v := membrane_of(network, n))}
+    recording = run(network, inputs, engine=engine, seed=seed, record=record)
+    found = {}
+    for name, (variable,) in record.items():
+        trace = recording.trace(name, variable).reshape(recording.steps, recording.batch, -1)
+        found[name] = int(np.argmax(trace[:, 0].std(axis=0)))
+    return found
+
+
+def picture(
+    network: Network,
+    shown: tuple[str, ...],
+    neurons: Mapping[str, int],
+    inputs: Mapping[str, Any],
+    *,
+    engine: str,
+    seed: int,
+) -> tuple[Picture, ...]:
+    """Run one sample and return what the populations `shown` did, with the membranes of `neurons`."""
+    shown = tuple(n for n in shown if n in network.populations)
+    record = {n: (v,) for n in shown if n in neurons and (v := membrane_of(network, n))}
     recording = run(network, inputs, engine=engine, seed=seed, record=record)
     made = []
     for name in shown:
         spikes = recording.spikes[name]
         own = np.flatnonzero(spikes.sample == 0)[:MOST_SPIKES]
-        neuron = int(np.argmax(recording.sent[name][0]))
+        neuron = neurons.get(name, 0)
         trace: tuple[float, ...] = ()
         if name in record:
             values = recording.trace(name, record[name][0])

@@ -65,7 +65,7 @@ class Picture:
     dt : s
     steps : length of the run
     step, address : its spikes
-    membrane : variable of the output neuron shown, one value per step; empty where it has none
+    membrane : variable of the neuron shown, one value per step; empty where it has none
     neuron : which neuron
     variable : which variable
     """

@@ -61,6 +61,9 @@ DRIVE: Mapping[str, Mapping[str, float]] = {
     "Izhikevich": {"spikes": 5e-3, "i": 20.0},
     "HodgkinHuxley": {"exc": 50e-9, "inh": 5e-9, "i": 5e-10},
     "ResonateAndFire": {"spikes": 0.5, "i": 100.0},
+    "NirIF": {"spikes": 0.3, "i": 100.0},
+    "NirCubaLI": {"i_in": 2.0},
+    "NirCubaLIF": {"i_in": 300.0},
 }
 CASES = [
     pytest.param(model, method, id=f"{model.name}-{method.value}")

@@ -36,7 +36,7 @@ from spikewright.network import (
 )
 from spikewright.rng import stream
 from spikewright.substrates.loihi.model import Arithmetic, LoihiChipLIF, LoihiLIF
-from spikewright.substrates.loihi.substrate import Loihi, axon_words
+from spikewright.substrates.loihi.substrate import Loihi
 
 BOTH = pytest.mark.parametrize("arithmetic", list(Arithmetic), ids=lambda a: a.value)
 STEPS = 80
@@ -410,7 +410,7 @@ def test_a_cut_population_says_which_limit_binds() -> None:
 
 
 def test_options_are_checked() -> None:
-    with pytest.raises(SubstrateError, match="loihi: no preset 'fast'.*; expected davies, nahuku"):
+    with pytest.raises(SubstrateError, match=r"loihi: no preset 'fast'.*; expected davies, nahuku"):
         Loihi(preset="fast")
     with pytest.raises(SubstrateError) as caught:
         Loihi(weight_bits=7)
@@ -419,31 +419,3 @@ def test_options_are_checked() -> None:
     )
     assert Loihi(arithmetic="chip").arithmetic is Arithmetic.CHIP  # type: ignore[arg-type]
     assert substrates.get("loihi", arithmetic="chip") == Loihi(arithmetic=Arithmetic.CHIP)
-
-
-# -- synaptic memory ---------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("n", "bits", "words"),
-    [
-        (0, 8, 0),
-        (1, 8, 1),
-        (6, 9, 1),
-        (7, 9, 2),
-        (64, 8, 9),
-        (65, 8, 10),
-        (128, 8, 18),
-        (64, 24, 25),
-    ],
-)
-def test_axon_words_by_hand(n: int, bits: int, words: int) -> None:
-    # n <= 64 synapses: ceil((n bits + 10) / 64) words of 64 bits; larger axons in groups of 64
-    assert axon_words(n, bits) == words
-
-
-@given(st.integers(0, 1000), st.integers(0, 1000), st.integers(1, 26))
-def test_axon_words_grow_and_hold_their_bits(a: int, b: int, bits: int) -> None:
-    few, many = sorted((a, b))
-    assert axon_words(few, bits) <= axon_words(many, bits)
-    assert axon_words(many, bits) * 64 >= many * bits

@@ -62,9 +62,8 @@ def test_every_model_without_replacement_is_listed() -> None:
     source = network(b=Population(AdEx, 1), c=Population(Izhikevich, 1))
     with pytest.raises(SubstrateError) as caught:
         ReplaceModels({"LIF": OWN, "IF": IF})(source, 0)
+    what = "the substrate has no neuron for the model"
+    cure = "expected IF, LIF — use one of these models"
     assert str(caught.value) == (
-        "2 problems\n"
-        "  1. population 'b': the substrate has no neuron for the model AdEx; expected IF, LIF — use one of these models\n"
-        "  2. population 'c': the substrate has no neuron for the model Izhikevich; expected IF, LIF — use one of these "
-        "models"
+        f"2 problems\n  1. population 'b': {what} AdEx; {cure}\n  2. population 'c': {what} Izhikevich; {cure}"
     )

@@ -14,6 +14,7 @@ from spikewright.network.library.integrate_and_fire import (
     CubaLIF,
     NoisyLIF,
 )
+from spikewright.network.library.nir_models import NirCubaLI, NirCubaLIF, NirI, NirIF
 from spikewright.network.library.resonate import ResonateAndFire
 from spikewright.network.library.sources import Input, PoissonSource, Relay, ThresholdUnit
 
@@ -37,6 +38,10 @@ MODELS = {
         Izhikevich,
         HodgkinHuxley,
         ResonateAndFire,
+        NirI,
+        NirIF,
+        NirCubaLI,
+        NirCubaLIF,
     )
 }
 
@@ -54,6 +59,10 @@ __all__ = [
     "HodgkinHuxley",
     "Input",
     "Izhikevich",
+    "NirCubaLI",
+    "NirCubaLIF",
+    "NirI",
+    "NirIF",
     "NoisyLIF",
     "PoissonSource",
     "Relay",

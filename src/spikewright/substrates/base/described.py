@@ -32,7 +32,7 @@ from spikewright.network.graph import Network
 from spikewright.network.model import NeuronModel
 from spikewright.substrates.base.constant import Chip, Constant, load_chip
 from spikewright.substrates.base.cost import Category, Costs, Term
-from spikewright.substrates.base.substrate import Change, Compiled, Pass, Substrate
+from spikewright.substrates.base.substrate import Compiled, Pass, Substrate
 
 CURES = {
     "neurons": "use smaller populations",

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from spikewright.engines.recording import Recording
 from spikewright.network.topology import Compose, Conv, Dense
 from spikewright.substrates.base import Category, Chip, Compiled, Constant, Costs, Placement, Term
+from spikewright.substrates.loihi.cores import fan_out_cores, reached
 from spikewright.substrates.passes.place import hops
 
 SAMPLES_TIMED = 16
@@ -93,8 +94,6 @@ def kind_of(topology: object) -> str:
 
 
 def _count(compiled: Compiled, recording: Recording, placement: Placement) -> _Counts:
-    from spikewright.substrates.loihi.substrate import reached
-
     network = compiled.network
     operations: dict[str, float] = {}
     for name, p in network.projections.items():
@@ -161,8 +160,6 @@ def _nahuku(t: Mapping[str, Constant], n: _Counts) -> list[Term]:
 def _latency(
     chip: Chip, preset: str, compiled: Compiled, recording: Recording, placement: Placement
 ) -> list[Term]:
-    from spikewright.substrates.loihi.substrate import fan_out_cores, reached
-
     table = chip.tables[f"time.{preset}"]
     network = compiled.network
     samples = min(SAMPLES_TIMED, recording.batch)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import ClassVar
@@ -124,11 +125,13 @@ class Pcm(Substrate):
             changes += made.changes
         limit = int(chip.limit("tiles"))
         if len(tiles) > limit:
+            counts = Counter(tile.projection for tile in tiles)
+            share = ", ".join(f"{name!r} {n}" for name, n in counts.most_common(5))
             raise LimitError(
                 explain(
                     "pcm",
                     "the network needs more tiles than there are",
-                    found=f"{len(tiles)} tiles",
+                    found=f"{len(tiles)} tiles ({share})",
                     expected=f"{limit} at most",
                     cure="use smaller populations",
                 )
