@@ -1,3 +1,6 @@
+import pickle
+from copy import deepcopy
+
 import numpy as np
 import pytest
 
@@ -109,3 +112,12 @@ def test_summary_names_everything():
         "weights (2, 3)",
     ):
         assert word in text
+
+
+def test_networks_can_be_copied_and_sent_to_other_processes():
+    network = small()
+    for copy in (pickle.loads(pickle.dumps(network)), deepcopy(network)):
+        assert copy.summary() == network.summary()
+        assert copy.outputs == network.outputs
+        for name, projection in network.projections.items():
+            assert np.array_equal(copy.projections[name].topology.weight, projection.topology.weight)

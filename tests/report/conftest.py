@@ -58,7 +58,7 @@ def network(seed: int = 0) -> Network:
     draw = stream(seed, "weights")
     own = np.arange(24)[:, None] % CLASSES
     into = 0.6 * (np.arange(12) // 4 == own) + 0.05 * draw.standard_normal((24, 12))
-    out = 0.5 * (own.T == np.arange(CLASSES)[:, None]) + 0.05 * draw.standard_normal((CLASSES, 24))
+    out = 0.5 * (np.arange(CLASSES)[:, None] == own.T) + 0.05 * draw.standard_normal((CLASSES, 24))
     return net.with_weights({first: into, second: out})
 
 
@@ -79,3 +79,15 @@ def comparison() -> Comparison:
     return compare(
         Task(), train, substrates=["ideal", "loihi", "pcm"], seeds=2, instances=2, damage=(0.0, 0.5)
     )
+
+
+@pytest.fixture(scope="session")
+def task() -> Task:
+    """The data set."""
+    return Task()
+
+
+@pytest.fixture(scope="session")
+def trainer() -> Any:
+    """The trainer."""
+    return train

@@ -52,5 +52,7 @@ def test_what_has_no_price_has_no_total() -> None:
         (0.0, "m^2", "0 mm²"),
     ],
 )
-def test_values_are_shown_with_prefixes_and_areas_squared(value: float, unit: str, text: str) -> None:
+def test_values_are_shown_with_prefixes_and_areas_squared(
+    value: float, unit: str, text: str
+) -> None:
     assert cost.show_value(value, unit) == text

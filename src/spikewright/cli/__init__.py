@@ -20,8 +20,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     from spikewright.cli.app import app
 
+    # `list` is the verb's module here, once it is imported
     try:
-        app(args=None if arguments is None else list(arguments), prog_name="spikewright")
+        app(args=None if arguments is None else [*arguments], prog_name="spikewright")
     except SystemExit as stop:
         return stop.code if isinstance(stop.code, int) else int(stop.code is not None)
     return 0

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import enum
 from pathlib import Path
+from typing import TypeVar
 
 import typer
 
 from spikewright.cli.console import JSON, write, write_json
+
+Choice = TypeVar("Choice", bound=enum.Enum)
 
 
 def convert(
@@ -84,7 +88,7 @@ def convert(
     write(f"{source} -> {target}")
 
 
-def one_of(kind: type, text: str, where: str) -> object:
+def one_of(kind: type[Choice], text: str, where: str) -> Choice:
     """Return the member of an enumeration with a value.
 
     Raises
@@ -93,7 +97,7 @@ def one_of(kind: type, text: str, where: str) -> object:
     """
     from spikewright.errors import UsageError, explain
 
-    known = {member.value: member for member in kind}  # type: ignore[attr-defined]
+    known = {str(member.value): member for member in kind}
     if text not in known:
         raise UsageError(explain(where, "unknown", found=repr(text), expected=", ".join(known)))
     return known[text]

@@ -11,7 +11,7 @@ import typer
 from spikewright.cli.console import JSON, write_json, write_table
 
 
-class What(str, enum.Enum):
+class What(enum.StrEnum):
     """What can be listed."""
 
     ALL = "all"

@@ -192,7 +192,7 @@ def _draw_network(figure: Any, network: Any) -> None:
     for x, names in columns.items():
         for row, name in enumerate(names):
             at[name] = (x, (len(names) - 1) / 2 - row)
-    for name, q in network.projections.items():
+    for q in network.projections.values():
         axes.annotate(
             "",
             at[q.post],

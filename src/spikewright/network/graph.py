@@ -72,6 +72,10 @@ class Population:
         object.__setattr__(self, "params", _values(self.params, integer))
         object.__setattr__(self, "initial", _values(self.initial, integer))
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        fields = (self.model, self.shape, dict(self.params), dict(self.initial), self.method)
+        return Population, fields
+
     @property
     def n(self) -> int:
         """Number of neurons."""
@@ -163,6 +167,10 @@ class Network:
         from spikewright.network.rules import check
 
         check(self)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        parts = (dict(self.populations), dict(self.projections), self.outputs, self.propagation)
+        return Network, (self.dt, *parts, self.name, dict(self.metadata))
 
     @property
     def inputs(self) -> tuple[str, ...]:

@@ -389,9 +389,11 @@ def _row(
     shown = _shown(network)
     if isinstance(task.what, _Given):
         inputs = {n: _first(v) for n, v in task.what.inputs.items()}
+        steps: int | None = task.what.ideal.steps
     else:
-        inputs = {first.network.inputs[0]: task.what.piece(0)[0][:, :1]}
-    chosen = most_moving(network, shown, inputs, engine=task.engine, seed=task.seed)
+        inputs, steps = {first.network.inputs[0]: task.what.piece(0)[0][:, :1]}, None
+    how: dict[str, Any] = {"engine": task.engine, "seed": task.seed, "steps": steps}
+    chosen = most_moving(network, shown, inputs, **how)
     hurt = [r.damage for r in runs if r.damage]
     return Row(
         line.label,
@@ -404,7 +406,7 @@ def _row(
         mean_activity([r.activity for r in runs]),
         first.changes,
         layout(first.placement),
-        picture(first.network, shown, chosen, inputs, engine=task.engine, seed=task.seed),
+        picture(first.network, shown, chosen, inputs, **how),
         instances,
         tuple(
             (share, float(np.mean([damage[i] for damage in hurt])))

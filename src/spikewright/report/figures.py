@@ -21,7 +21,7 @@ BLACK, ORANGE, SKY, GREEN = "#000000", "#E69F00", "#56B4E9", "#009E73"
 YELLOW, BLUE, VERMILION, PURPLE = "#F0E442", "#0072B2", "#D55E00", "#CC79A7"
 LINE_COLORS = (BLUE, VERMILION, GREEN, PURPLE, ORANGE, SKY, BLACK)
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")
-CATEGORY_STYLE = {
+CATEGORY_STYLE: Any = {
     Category.STATIC: (SKY, ""),
     Category.CLOCK: (YELLOW, ".."),
     Category.EVENTS: (BLUE, "//"),
@@ -29,7 +29,7 @@ CATEGORY_STYLE = {
     Category.OVERHEAD: ("#BBBBBB", "\\\\"),
 }
 MOST_CORES_LABELLED = 48
-_STYLE = {
+_STYLE: Any = {
     "svg.fonttype": "path",
     "font.size": 9,
     "axes.spines.top": False,
@@ -175,8 +175,9 @@ def _score_energy(comparison: Comparison) -> Drawing:
     return Drawing(
         "score-energy",
         f"{comparison.measure.capitalize()} against energy",
-        "Filled markers: energy of the device alone; open markers: with host and management. Horizontal bars: the band of "
-        "all price lists; vertical bars: one standard deviation over seeds and chip instances. Logarithmic energy axis.",
+        "Filled markers: energy of the device alone; open markers: with host and management. "
+        "Horizontal bars: the band of all price lists; vertical bars: one standard deviation over "
+        "seeds and chip instances. Logarithmic energy axis.",
         alternative,
         to_svg(figure, "score-energy", alternative),
         ("line", comparison.measure, "device energy", "system energy"),
@@ -233,8 +234,8 @@ def _parts(comparison: Comparison) -> Drawing:
     return Drawing(
         "energy-parts",
         "Where the energy goes",
-        "Each bar is the whole energy of one inference, cut by category; its size stands at its end. Left without, right "
-        "with overhead. The single terms stand in the tables below.",
+        "Each bar is the whole energy of one inference, cut by category; its size stands at its "
+        "end. Left without, right with overhead. The single terms stand in the tables below.",
         alternative,
         to_svg(figure, "energy-parts", alternative),
         ("line", "category", "energy per inference"),
@@ -339,9 +340,9 @@ def _mesh(row: Row, layout: Layout) -> Drawing:
             axes.add_patch(Rectangle((x, y), 0.94, 0.94, fc="#F2F2F2", ec="#BBBBBB", lw=0.6))
     lines = []
     for (x, y), cores in tiles.items():
-        for place, core in enumerate(cores):
+        for slot, core in enumerate(cores):
             w = 0.94 / side
-            corner = (x + (place % side) * w, y + (place // side) * w)
+            corner = (x + (slot % side) * w, y + (slot // side) * w)
             load = layout.load[core]
             axes.add_patch(Rectangle(corner, w, w, fc=scale(min(load, 1.0)), ec="white", lw=0.6))
             if len(layout.position) <= MOST_CORES_LABELLED:

@@ -138,7 +138,7 @@ def synaptic_operations(recording: Recording, *, batch: int | None = None) -> Sy
     """
     network, steps = recording.network, recording.steps
     adds = multiplies = dense = 0.0
-    for name, projection in network.projections.items():
+    for projection in network.projections.values():
         if projection.topology.kind in NOT_COUNTED:
             continue
         pre = projection.pre
@@ -183,10 +183,10 @@ def connection_sparsity(network: Network) -> float:
 
 def footprint(network: Network, *, bytes_per_number: int = 4) -> int:
     """Return the bytes of weights, biases, per-neuron parameters (shared ones once) and state, zeros included."""
-    numbers = network.n_weights
+    numbers: int = network.n_weights
     numbers += sum(p.bias.size for p in network.projections.values() if p.bias is not None)
     for population in network.populations.values():
-        numbers += sum(population.param(name).size for name in population.model.params)
+        numbers += sum(int(population.param(name).size) for name in population.model.params)
         numbers += len(population.model.state) * population.n
     return numbers * bytes_per_number
 

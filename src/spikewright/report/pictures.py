@@ -23,15 +23,23 @@ def membrane_of(network: Network, population: str) -> str:
 
 
 def most_moving(
-    network: Network, shown: tuple[str, ...], inputs: Mapping[str, Any], *, engine: str, seed: int
+    network: Network,
+    shown: tuple[str, ...],
+    inputs: Mapping[str, Any],
+    *,
+    engine: str,
+    seed: int,
+    steps: int | None = None,
 ) -> dict[str, int]:
-    """Run one sample and return the neuron of each population whose membrane moves most."""
+    """Run one sample; return the neuron of each population whose membrane moves most, if it can be one that fired."""
     record = {n: (v,) for n in shown if (v := membrane_of(network, n))}
-    recording = run(network, inputs, engine=engine, seed=seed, record=record)
+    recording = run(network, inputs, engine=engine, seed=seed, steps=steps, record=record)
     found = {}
     for name, (variable,) in record.items():
         trace = recording.trace(name, variable).reshape(recording.steps, recording.batch, -1)
-        found[name] = int(np.argmax(trace[:, 0].std(axis=0)))
+        moved = trace[:, 0].std(axis=0)
+        fired = moved * (recording.sent[name][0] > 0)
+        found[name] = int(np.argmax(fired if fired.any() else moved))
     return found
 
 
@@ -43,11 +51,12 @@ def picture(
     *,
     engine: str,
     seed: int,
+    steps: int | None = None,
 ) -> tuple[Picture, ...]:
     """Run one sample and return what the populations `shown` did, with the membranes of `neurons`."""
     shown = tuple(n for n in shown if n in network.populations)
     record = {n: (v,) for n in shown if n in neurons and (v := membrane_of(network, n))}
-    recording = run(network, inputs, engine=engine, seed=seed, record=record)
+    recording = run(network, inputs, engine=engine, seed=seed, steps=steps, record=record)
     made = []
     for name in shown:
         spikes = recording.spikes[name]

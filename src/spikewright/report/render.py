@@ -69,11 +69,11 @@ def table(comparison: Comparison) -> Table:
         caption=f"{comparison.samples} samples; mean ± standard deviation over "
         f"{len(comparison.seeds)} training(s) and chip instances; system = device + overhead",
     )
-    for place, name in enumerate((HEADER[0], comparison.measure, *HEADER[2:])):
+    for place, name in enumerate((HEADER[0], f"{comparison.measure} %", *HEADER[2:])):
         side = "left" if place in (0, len(HEADER) - 1) else "right"
-        made.add_column(name.replace(" ", "\n"), justify=side, no_wrap=True)  # type: ignore[arg-type]
+        made.add_column(name.replace(" ", "\n"), justify=side, no_wrap=place < len(HEADER) - 1)  # type: ignore[arg-type]
     for row in comparison.rows:
-        made.add_row(*(Text(c) for c in cells(row)))
+        made.add_row(*(Text(c.removesuffix(" %")) for c in cells(row)))
     return made
 
 

@@ -1,4 +1,4 @@
-"""How accuracy falls as synapses die: which ones is a draw from a named stream, nested, so that more damage contains less."""
+"""How accuracy falls as synapses die. Which ones is a draw from a named stream; more damage contains less."""
 
 from __future__ import annotations
 
