@@ -29,14 +29,23 @@ _CHAIN = (
     "avg_pool", "chain", "conv", "dense", "flatten", "neurons", "scale", "source", "sum_pool",
 )  # fmt: skip
 
+_ERRORS = (
+    "ConstantError", "DataError", "EngineError", "EventError", "FormatError", "LimitError", "MissingExtra",
+    "ModelError", "NetworkError", "SpikewrightError", "SubstrateError", "TrainError", "UnitError", "UsageError",
+    "VerifyError",
+)  # fmt: skip
+
 _FACE: dict[str, str] = (
     dict.fromkeys(_UNITS, "spikewright.units")
+    | dict.fromkeys(_ERRORS, "spikewright.errors")
     | dict.fromkeys(_NETWORK, "spikewright.network")
     | dict.fromkeys(_CHAIN, "spikewright.network.chain")
     | {
         "Events": "spikewright.events",
         "Recording": "spikewright.engines",
-        "SpikewrightError": "spikewright.errors",
+        "from_nir": "spikewright.network.nir",
+        "to_nir": "spikewright.network.nir",
+        "write_nir": "spikewright.network.nir",
         "compare": "spikewright.report",
         "compare_network": "spikewright.report",
         "fit": "spikewright.train",

@@ -69,6 +69,8 @@ _PREFIXES = {
     "G": 1e9,
     "T": 1e12,
 }
+_UNSHOWN = ("g", "H", "C", "Wb")
+"""Symbols that are read but not shown: other names of the same dimension say more to this field."""
 _TERM = re.compile(r"^([A-Za-z]+)(?:\^?(-?\d+(?:\.\d+)?))?$")
 _QUANTITY = re.compile(r"^\s*([-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?)\s*(.*?)\s*$")
 
@@ -178,11 +180,12 @@ def pretty(dimension: Dimension) -> str:
     if dimension == NONE:
         return "1"
     for symbol, (_, known) in _SYMBOLS.items():
-        if known == dimension and symbol not in ("g", "H", "C", "Wb"):
+        if known == dimension and symbol not in _UNSHOWN:
             return symbol
-    for symbol, (_, known) in _SYMBOLS.items():
-        if multiply(known, _SYMBOLS["s"][1], -1) == dimension and symbol != "g":
-            return f"{symbol}/s"
+    for power, tail in ((-1, "/s"), (1, "*s")):
+        for symbol, (_, known) in _SYMBOLS.items():
+            if multiply(known, _SYMBOLS["s"][1], power) == dimension and symbol not in _UNSHOWN:
+                return symbol + tail
     return "*".join(
         base if e == 1 else f"{base}^{e}"
         for base, e in zip(_BASE, dimension, strict=True)

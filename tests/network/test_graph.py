@@ -120,4 +120,6 @@ def test_networks_can_be_copied_and_sent_to_other_processes():
         assert copy.summary() == network.summary()
         assert copy.outputs == network.outputs
         for name, projection in network.projections.items():
-            assert np.array_equal(copy.projections[name].topology.weight, projection.topology.weight)
+            assert np.array_equal(
+                copy.projections[name].topology.weight, projection.topology.weight
+            )

@@ -148,7 +148,10 @@ def test_a_convolution_stores_its_kernel_once_and_reads_once_per_place() -> None
 
 def test_too_many_tiles() -> None:
     network = net(n_in=256 * 9, n_hid=256 * 8)
-    with pytest.raises(LimitError, match=r"more tiles than there are; found 80 tiles \('a' 72, 'b' 8\), expected 64"):
+    with pytest.raises(
+        LimitError,
+        match=r"more tiles than there are; found 80 tiles \('a' 72, 'b' 8\), expected 64",
+    ):
         Pcm().compile(network)
 
 
