@@ -27,6 +27,15 @@ HEADER = (
 )
 
 
+AT_LEAST = "≥"
+"""Before an energy of which a part has no published value."""
+
+
+def at_least(row: Row, text: str) -> str:
+    """Return a total as text, marked where something that has no published value is left out of it."""
+    return AT_LEAST + text if row.unpublished else text
+
+
 def cells(row: Row) -> tuple[str, ...]:
     """Return what the table says about a row, in the order of `HEADER`."""
     if not row.is_priced:
@@ -67,7 +76,8 @@ def table(comparison: Comparison) -> Table:
         pad_edge=False,
         title=f"{comparison.title}: {comparison.measure} and costs per inference",
         caption=f"{comparison.samples} samples; mean ± standard deviation over "
-        f"{len(comparison.seeds)} training(s) and chip instances; system = device + overhead",
+        f"{len(comparison.seeds)} training(s) and chip instances; system = device + overhead; "
+        "energies leave out what has no published value, see the report",
     )
     for place, name in enumerate((HEADER[0], f"{comparison.measure} %", *HEADER[2:])):
         side = "left" if place in (0, len(HEADER) - 1) else "right"
@@ -153,8 +163,8 @@ def _result(comparison: Comparison) -> str:
     for row in comparison.rows:
         found = list(cells(row))
         if row.is_priced:
-            found[2] = show_total(row.device, "J", band=True, between="\n")
-            found[3] = show_total(row.system, "J", band=True, between="\n")
+            found[2] = at_least(row, show_total(row.device, "J", band=True, between="\n"))
+            found[3] = at_least(row, show_total(row.system, "J", band=True, between="\n"))
             found[4] = show_total(row.latency, "s", band=True, between="\n")
             found[5] = show_total(row.area, "m^2", band=True, between="\n")
         options = ", ".join(f"{k} {v}" for k, v in row.options.items())
@@ -162,7 +172,8 @@ def _result(comparison: Comparison) -> str:
     header = (HEADER[0], comparison.measure, *HEADER[2:], "training and options", "runs")
     caption = (
         f"{comparison.samples} samples per run; mean ± standard deviation over seeds and chip instances. Costs are per "
-        "inference, with the band of all price lists in brackets. Rank substrates by system energy only."
+        "inference, with the band of all price lists in brackets. Rank substrates by system energy only. "
+        f"{AT_LEAST} marks totals without what has no published value; see What is left out."
     )
     text = _table(header, lines, caption=caption, numbers=frozenset({1, 2, 3, 4, 5, 8}))
     if comparison.failed:
