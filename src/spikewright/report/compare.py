@@ -24,7 +24,7 @@ from spikewright.network.graph import Network
 from spikewright.report import resilience
 from spikewright.report.cost import mean_costs
 from spikewright.report.metrics import Activity, SynapticOperations, activity, agreement
-from spikewright.report.pictures import layout, most_moving, picture
+from spikewright.report.pictures import layout, most_active, picture
 from spikewright.report.progress import Progress, Silent
 from spikewright.report.result import Comparison, Row, Score
 from spikewright.report.targets import Target, show_options, targets, varies
@@ -393,7 +393,7 @@ def _row(
     else:
         inputs, steps = {first.network.inputs[0]: task.what.piece(0)[0][:, :1]}, None
     how: dict[str, Any] = {"engine": task.engine, "seed": task.seed, "steps": steps}
-    chosen = most_moving(network, shown, inputs, **how)
+    chosen = most_active(network, shown, inputs, **how)
     hurt = [r.damage for r in runs if r.damage]
     return Row(
         line.label,

@@ -285,7 +285,8 @@ def _activity(rows: Sequence[Row], number: int) -> Drawing:
             if column == 0:
                 axes.set_ylabel(f"{population}\n(neuron)")
             lines.append((row.label, population, str(picture.n), str(len(picture.step))))
-        _membrane(grid[-1, column], found.get(names[-1]), column == 0)
+        # the last hidden population: what it does is less all-or-none than the decision
+        _membrane(grid[-1, column], found.get(names[-2 if len(names) > 2 else -1]), column == 0)
     for axes in grid[-1]:
         axes.set_xlabel("time (ms)")
     figure.align_ylabels()
@@ -297,8 +298,8 @@ def _activity(rows: Sequence[Row], number: int) -> Drawing:
     return Drawing(
         name,
         f"One sample: {joined}",
-        "Every mark is a spike. Bottom: the variable that the threshold looks at, for the output neuron in which it "
-        "moves most on the left; a chip keeps it in its own units.",
+        "Every mark is a spike. Bottom: the variable that the threshold looks at, for one neuron that fires now "
+        "and then, the same on both sides; a chip keeps it in its own units.",
         alternative,
         to_svg(figure, name, alternative),
         ("line", "population", "neurons", "spikes"),

@@ -22,7 +22,7 @@ def membrane_of(network: Network, population: str) -> str:
     return model.thresholded or next(iter(model.state), "")
 
 
-def most_moving(
+def most_active(
     network: Network,
     shown: tuple[str, ...],
     inputs: Mapping[str, Any],
@@ -31,15 +31,20 @@ def most_moving(
     seed: int,
     steps: int | None = None,
 ) -> dict[str, int]:
-    """Run one sample; return the neuron of each population whose membrane moves most, if it can be one that fired."""
+    """Run one sample; return the neuron of each population whose membrane tells most.
+
+    That is the one that fires most in up to half of the steps (one that fires in every step is always at its reset),
+    among equals the one whose membrane moves most.
+    """
     record = {n: (v,) for n in shown if (v := membrane_of(network, n))}
     recording = run(network, inputs, engine=engine, seed=seed, steps=steps, record=record)
     found = {}
     for name, (variable,) in record.items():
         trace = recording.trace(name, variable).reshape(recording.steps, recording.batch, -1)
         moved = trace[:, 0].std(axis=0)
-        fired = moved * (recording.sent[name][0] > 0)
-        found[name] = int(np.argmax(fired if fired.any() else moved))
+        sent = recording.sent[name][0]
+        sent = np.where(2 * sent <= recording.steps, sent, 0)
+        found[name] = int(np.argmax(np.where(sent == sent.max(), moved, -1.0)))
     return found
 
 
