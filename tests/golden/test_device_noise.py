@@ -54,15 +54,15 @@ def test_one_changed_number_fails(copied, key, at, factor):
     assert "tolerance" in case.detail
 
 
-def test_what_is_not_recognised_is_reported(copied):
+def test_what_is_not_recognized_is_reported(copied):
     folder, arrays = copied
     (folder / "README.md").write_text("aside")
     (folder / "trace.csv").write_text("1,2")
     np.savez(folder / "some.npz", **arrays, pcm99_mean=[1.0])
     found = {case.name: case.detail for case in failures(folder)}
     assert found == {
-        "trace.csv": "not recognised",
-        "some.npz": "not recognised: pcm99_mean",
+        "trace.csv": "not recognized",
+        "some.npz": "not recognized: pcm99_mean",
     }
 
 

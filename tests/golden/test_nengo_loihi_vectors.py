@@ -28,10 +28,11 @@ def test_one_changed_number_fails(shared: Path, tmp_path: Path, array: str) -> N
     np.savez(tmp_path / "case.npz", **(arrays | {array: wrong}))
     (found,) = nengo_loihi.verify(tmp_path)
     assert not found.passed
-    assert found.detail.startswith(f"{array}: 1 values differ, first at step ")
+    assert found.detail.startswith(f"{array}[")
+    assert f"; 1 of {wrong.size} values differ" in found.detail
 
 
 def test_another_kind_of_case_is_reported(tmp_path: Path) -> None:
     np.savez(tmp_path / "other.npz", meta='{"kind": "lif_net"}')
     (found,) = nengo_loihi.verify(tmp_path)
-    assert (found.passed, found.detail) == (False, "not recognised: kind 'lif_net'")
+    assert (found.passed, found.detail) == (False, "not recognized: kind 'lif_net'")

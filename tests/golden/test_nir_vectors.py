@@ -41,14 +41,13 @@ def test_what_differs_is_said(shared: Path, tmp_path: Path) -> None:
     (tmp_path / "broken.nir").write_text("mine")
     np.savez(tmp_path / "lonely.npz", x=np.zeros(3))
     cases = {c.name: c for c in verify(tmp_path)}
-    assert (
-        "1 of 1750 values differ, by up to 1; first at step 7, neuron (3,)"
-        in cases["li.nir y_euler"].detail
-    )
+    said = cases["li.nir y_euler"].detail
+    assert said.startswith("output[7, 3]: found ")
+    assert said.endswith("off by 1, tolerance 1e-05; 1 of 1750 values differ")
     assert not cases["li.nir y_euler"].passed
     assert cases["li.nir y_zoh"].passed
     assert not cases["lif_hetero.nir y_euler"].passed
-    assert cases["notes.txt"].detail == "not recognised"
+    assert cases["notes.txt"].detail == "not recognized"
     assert "not a whole HDF5 file" in cases["broken.nir"].detail
     assert "there is no lonely.nir" in cases["lonely.npz"].detail
 

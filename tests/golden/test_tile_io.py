@@ -45,7 +45,7 @@ def test_one_changed_number_fails(copied, key, at, change):
     assert "tolerance" in case.detail
 
 
-def test_what_is_not_recognised_is_reported(copied):
+def test_what_is_not_recognized_is_reported(copied):
     folder, arrays = copied
     (folder / "trace.csv").write_text("1,2")
     del arrays["P_dac7_adc9_none"]
@@ -53,10 +53,10 @@ def test_what_is_not_recognised_is_reported(copied):
     arrays["extra"] = np.ones(3)
     np.savez(folder / "tile_io.npz", **arrays)
     assert {case.name: case.detail for case in failures(folder)} == {
-        "trace.csv": "not recognised",
-        "tile_io.npz": "not recognised: extra",
+        "trace.csv": "not recognized",
+        "tile_io.npz": "not recognized: extra",
         "tile_io.npz: dac7_adc9_none": "lacks 'P_dac7_adc9_none'",
-        "tile_io.npz: dac5_adc6_bound2": "not recognised: wires or nonlinearity beside converters",
+        "tile_io.npz: dac5_adc6_bound2": "not recognized: wires or nonlinearity beside converters",
     }
 
 

@@ -7,18 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from spikewright.errors import ModelError
-from spikewright.network.expression import (
-    FUNCTIONS,
-    degree,
-    derivative,
-    dimension,
-    evaluate,
-    names_in,
-    operations,
-    parse,
-    substitute,
-)
-from spikewright.units import NONE, dimension_of
+from spikewright.network.dimensions import dimension
+from spikewright.network.expression import FUNCTIONS, evaluate, names_in, parse, substitute
+from spikewright.units import NONE
 
 NAMES = {"x", "y", "tau"}
 
@@ -173,117 +164,10 @@ def test_the_sign_of_zero_does_not_depend_on_the_processor():
         assert np.all(np.signbit(found)), "of equal ones the second"
 
 
-# -- analysis ----------------------------------------------------------------------------------------
-
-SMOOTH = [
-    "x * y + 3",
-    "-x / (y + 4)",
-    "exp(-x / 2) * y",
-    "log(x + 3)",
-    "sqrt(x + 3)",
-    "tanh(x * y)",
-    "x ** 3 - x ** 0.5",
-    "exprel(x - 2)",
-    "exprel(1e-6 * x)",
-    "x * x / (1 + x * x)",
-    "+x if x > 0 else y",
-    "minimum(x, y) + maximum(2 * x, y)",
-    "clip(x, 0, 1) + clip(x, 1, 2)",
-]
-
-
-@pytest.mark.parametrize("text", SMOOTH)
-def test_derivative_is_the_slope(text):
-    tree = parse(text, {"x", "y"})
-    for x, y in ((0.7, 0.3), (1.3, 2.0)):
-        step = 1e-6
-        up, down = (float(evaluate(tree, {"x": x + d, "y": y})) for d in (step, -step))
-        slope = float(evaluate(derivative(tree, "x"), {"x": x, "y": y}))
-        assert slope == pytest.approx((up - down) / (2 * step), rel=1e-7, abs=1e-9)
-
-
-def test_no_derivative():
-    with pytest.raises(ModelError, match=r"'floor\(x\)': no derivative with respect to 'x'"):
-        derivative(parse("floor(x)", {"x"}), "x")
-
-
-@pytest.mark.parametrize(
-    ("text", "expected"),
-    [
-        ("3", 0),
-        ("x", 1),
-        ("tau * x - y / tau", 1),
-        ("x * y", 2),
-        ("1 / x", 99),
-        ("exp(x)", 99),
-        ("-(x + 2)", 1),
-    ],
-)
-def test_degree(text, expected):
-    assert degree(parse(text, NAMES), {"x", "y"}) == expected
-
-
 def test_substitute_leaves_functions_alone():
     tree = parse("exp(x) + x", {"x"})
     changed = substitute(tree, {"x": ast.Name("y", ast.Load()), "exp": ast.Constant(1)})
     assert ast.unparse(changed) == "exp(y) + y"
-
-
-def test_operations():
-    count = operations(parse("exp(x) * 2 - x / y if x > y else minimum(x, y)", {"x", "y"}))
-    assert count == {"add": 1, "multiply": 1, "divide": 1, "compare": 3, "function": 1}
-
-
-UNITS = {"v": "V", "i": "A", "r": "ohm", "tau": "s", "n": "1"}
-DIMENSIONS = {name: dimension_of(unit) for name, unit in UNITS.items()}
-
-
-@pytest.mark.parametrize(
-    ("text", "unit"),
-    [
-        ("(v - r * i) / tau", "V/s"),
-        ("v + 0", "V"),
-        ("0", "zero"),
-        ("v > r * i", "truth"),
-        ("sqrt(v * v)", "V"),
-        ("abs(v)", "V"),
-        ("exp(v / (r * i))", "1"),
-        ("clip(v, 0, r * i)", "V"),
-        ("v if n > 2 else 0", "V"),
-        ("v ** 2 / i", "V^2/A"),
-        ("v ** 0.5", "V^0.5"),
-        ("sign(v) * n", "1"),
-        ("v % (r * i)", "V"),
-        ("not v > 0 or n == 1", "truth"),
-    ],
-)
-def test_dimension(text, unit):
-    found = dimension(parse(text, UNITS), DIMENSIONS, "here")
-    assert found == (unit if unit in ("zero", "truth") else dimension_of(unit))
-
-
-@pytest.mark.parametrize(
-    ("text", "message"),
-    [
-        ("v + i", "here: 'v + i' joins V and A"),
-        ("v + 1", "'v + 1' joins V and 1"),
-        ("v > i", "'v > i' compares V and A"),
-        ("exp(v)", "the argument of 'exp(v)' has a dimension; found V, expected none"),
-        ("v if v else 0", "'v' is not a truth value"),
-        ("v and n", "'v' is not a truth value"),
-        ("not v", "'v' is not a truth value"),
-        ("-(v > 0)", "'-(v > 0)' calculates with a truth value"),
-        ("(v > 0) * 2", "calculates with a truth value"),
-        ("(v > 0) + 2", "joins a truth value"),
-        ("abs(v > 0)", "of a truth value"),
-        ("v if n > 0 else i", "chooses between V and A"),
-        ("maximum(v, i)", "compares V and A"),
-    ],
-)
-def test_units_that_do_not_fit(text, message):
-    with pytest.raises(ModelError) as caught:
-        dimension(parse(text, UNITS), DIMENSIONS, "here")
-    assert message in str(caught.value)
 
 
 def test_every_function_can_be_evaluated():

@@ -1,4 +1,7 @@
-"""NIR in and out: what each node becomes, what is kept, what is named, what is refused."""
+"""NIR in and out: what each node becomes, what is kept, what is named, what is refused.
+
+Longer than most files: the two directions are tested against each other, for every node type.
+"""
 
 from __future__ import annotations
 

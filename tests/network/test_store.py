@@ -36,8 +36,9 @@ from spikewright.network import (
     Sparse,
     SumPool,
 )
+from spikewright.network.compose import TOPOLOGIES
 from spikewright.network.store import FORMAT, VERSION, load, save
-from spikewright.network.topology import TOPOLOGIES, Topology
+from spikewright.network.topology import Topology
 from spikewright.rng import stream
 from spikewright.testing.mutation import mutated
 

@@ -16,7 +16,7 @@ from spikewright.network import (
     SumPool,
 )
 from spikewright.network import topology as module
-from spikewright.network.topology import TOPOLOGIES
+from spikewright.network.compose import TOPOLOGIES
 
 
 def numbers(*shape):
@@ -76,47 +76,6 @@ def test_map_and_synapses_agree(topology, pre, out):
     agree(topology, pre)
 
 
-def direct(x, w, stride, before, after, dilation, groups):
-    """Cross-correlation written as its sum."""
-    c_out, c_in, ky, kx = w.shape
-    x = np.pad(x, ((0, 0), (before, after), (before, after)))
-    ny = (x.shape[1] - dilation * (ky - 1) - 1) // stride + 1
-    nx = (x.shape[2] - dilation * (kx - 1) - 1) // stride + 1
-    out = np.zeros((c_out, ny, nx))
-    for o in range(c_out):
-        first = o // (c_out // groups) * c_in
-        for y in range(ny):
-            for z in range(nx):
-                patch = x[
-                    first : first + c_in,
-                    y * stride : y * stride + dilation * (ky - 1) + 1 : dilation,
-                    z * stride : z * stride + dilation * (kx - 1) + 1 : dilation,
-                ]
-                out[o, y, z] = np.sum(patch * w[o])
-    return out
-
-
-@given(
-    groups=st.sampled_from([1, 2]),
-    kernel=st.tuples(st.integers(1, 3), st.integers(1, 3)),
-    stride=st.integers(1, 3),
-    before=st.integers(0, 2),
-    after=st.integers(0, 2),
-    dilation=st.integers(1, 2),
-    size=st.tuples(st.integers(5, 7), st.integers(5, 7)),
-)
-def test_convolution_is_the_sum_it_is_defined_by(
-    groups, kernel, stride, before, after, dilation, size
-):
-    w = numbers(4, 2 // groups, *kernel)
-    pads = ((before, after), (before, after))
-    conv = Conv(w, stride=stride, padding=pads, dilation=dilation, groups=groups)
-    x = numbers(2, *size)
-    np.testing.assert_allclose(
-        conv.apply(x, x.shape), direct(x, w, stride, before, after, dilation, groups), atol=1e-12
-    )
-
-
 @given(st.lists(st.tuples(st.integers(0, 5), st.integers(0, 3), st.floats(-2, 2)), max_size=20))
 def test_a_list_of_edges_is_its_matrix(edges):
     pre, post, weight = (np.array(c) for c in zip(*edges, strict=True)) if edges else ([], [], [])
@@ -141,20 +100,11 @@ def test_changed_weights_and_plain_data():
         data = topology.as_dict()
         again = TOPOLOGIES[data.pop("kind")](**data)
         np.testing.assert_array_equal(again.weight, topology.weight)
-    composed = Compose((Flatten(), Dense(numbers(3, 4))))
-    np.testing.assert_array_equal(composed.with_weight(np.ones((3, 4))).weight, np.ones((3, 4)))
-    assert composed.weight is not None
-    assert Compose((Dense(numbers(3, 4)), Dense(numbers(2, 3)))).weight is None
 
 
 def test_weights_cannot_be_written_to():
     with pytest.raises(ValueError, match="read-only"):
         Dense(numbers(2, 2)).weights[0, 0] = 1
-
-
-def test_composing_sums_parallel_paths():
-    joined = Compose((Dense(np.ones((3, 2))), Dense(np.ones((1, 3))))).synapses((2,))
-    assert joined.matrix().tolist() == [[3.0, 3.0]]
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,7 @@
-"""The differentiable run: forward the reference engine's, backward the gradient that was asked for."""
+"""The differentiable run: forward the reference engine's, backward the gradient that was asked for.
+
+Longer than most files: forward, gradient, state and errors of one class.
+"""
 
 from __future__ import annotations
 

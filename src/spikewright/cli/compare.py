@@ -7,6 +7,7 @@ from pathlib import Path
 import typer
 
 from spikewright.cli.console import (
+    DT,
     ENGINE,
     FELL_SHORT,
     JSON,
@@ -31,7 +32,7 @@ def compare(
         None, "--inputs", help="With a network: .npz, one array T B N per input."
     ),
     steps: int | None = typer.Option(None, "--steps", help="With a network: steps of the run."),
-    dt: float | None = typer.Option(None, "--dt", help="With an NIR graph: seconds per step."),
+    dt: float | None = DT,
     substrates: str = typer.Option(
         "", "--substrates", help="Names with commas between; default: all installed."
     ),

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import typer
 
-from spikewright.cli.console import JSON, SEED, say, write, write_json
+from spikewright.cli.console import DT, JSON, SEED, say, write, write_json
 
 
 def compile_(
@@ -15,7 +15,7 @@ def compile_(
     option: list[str] = typer.Option(
         [], "--option", "-o", help="NAME=VALUE of the substrate; may be repeated."
     ),
-    dt: float | None = typer.Option(None, "--dt", help="With an NIR graph: seconds per step."),
+    dt: float | None = DT,
     out: Path | None = typer.Option(None, "--out", help="File (.h5) for the lowered network."),
     seed: int = SEED,
     json: bool = JSON,

@@ -15,6 +15,7 @@ JSON = typer.Option(
     False, "--json", help="Write the result as JSON to standard output, and nothing else there."
 )
 SEED = typer.Option(0, "--seed", help="Seed of everything that is drawn.")
+DT = typer.Option(None, "--dt", help="With an NIR graph: seconds per step.")
 ENGINE = typer.Option("auto", "--engine", help="Engine; see `spikewright list engines`.")
 
 

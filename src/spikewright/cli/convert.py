@@ -8,7 +8,7 @@ from typing import TypeVar
 
 import typer
 
-from spikewright.cli.console import JSON, write, write_json
+from spikewright.cli.console import DT, JSON, write, write_json
 
 Choice = TypeVar("Choice", bound=enum.Enum)
 
@@ -18,7 +18,7 @@ def convert(
     target: Path = typer.Argument(
         ..., help="What to write: .nir for an NIR graph, .h5 for our own layout."
     ),
-    dt: float | None = typer.Option(None, "--dt", help="With an NIR graph: seconds per step."),
+    dt: float | None = DT,
     current: str | None = typer.Option(
         None, "--current", help="How NIR equations are stepped: sequential, euler or exact."
     ),
@@ -36,15 +36,15 @@ def convert(
     json: bool = JSON,
 ) -> None:
     """Write a network in another layout; say for every node whether it was kept exactly, changed or refused."""
-    from spikewright.cli.documents import Kind, kind_of
-    from spikewright.errors import UsageError, explain
+    from spikewright.cli.documents import (
+        Kind,
+        check_ending,
+        kind_of,
+        read_network,
+        write_network,
+    )
 
-    if target.suffix not in (".nir", ".h5", ".hdf5"):
-        raise UsageError(
-            explain(
-                str(target), "unknown ending", found=repr(target.suffix), expected=".nir or .h5"
-            )
-        )
+    check_ending(target)
     kind = kind_of(source)
     reports = {}
     if kind is Kind.NIR:
@@ -61,17 +61,10 @@ def convert(
         network = imported.network
         reports["read"] = imported.report
     else:
-        from spikewright.cli.documents import read_network
-
         network, _ = read_network(source)
-    if target.suffix == ".nir":
-        from spikewright.network.nir import write_nir
-
-        reports["written"] = write_nir(network, target, retime=not keep_delays)
-    else:
-        from spikewright.network.store import save
-
-        save(network, target)
+    written = write_network(network, target, retime=not keep_delays)
+    if written is not None:
+        reports["written"] = written
     if json:
         write_json(
             {

@@ -116,6 +116,27 @@ def read_network(path: Path, *, dt: float | None = None) -> tuple[Network, Any]:
     )
 
 
+def check_ending(path: Path) -> None:
+    """Raise UsageError where a network cannot be written under such a name."""
+    if path.suffix not in (".nir", ".h5", ".hdf5"):
+        raise UsageError(
+            explain(str(path), "unknown ending", found=repr(path.suffix), expected=".nir or .h5")
+        )
+
+
+def write_network(network: Network, path: Path, *, retime: bool = True) -> Any:
+    """Write a network in the layout that the file's ending names; return the report where that is NIR."""
+    check_ending(path)
+    if path.suffix == ".nir":
+        from spikewright.network.nir import write_nir
+
+        return write_nir(network, path, retime=retime)
+    from spikewright.network.store import save
+
+    save(network, path)
+    return None
+
+
 def read_events(path: Path) -> Events:
     """Return the events of a file.
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import typer
 
-from spikewright.cli.console import ENGINE, JSON, SEED, say, write, write_json
+from spikewright.cli.console import DT, ENGINE, JSON, SEED, say, write, write_json
 
 
 def run(
@@ -16,7 +16,7 @@ def run(
     steps: int | None = typer.Option(
         None, "--steps", min=0, help="Steps; default: as long as the input."
     ),
-    dt: float | None = typer.Option(None, "--dt", help="With an NIR graph: seconds per step."),
+    dt: float | None = DT,
     out: Path | None = typer.Option(None, "--out", help=".npz for what every output sent, T B N."),
     engine: str = ENGINE,
     seed: int = SEED,

@@ -7,7 +7,7 @@ from typing import Any
 
 import typer
 
-from spikewright.cli.console import JSON, say, write, write_json
+from spikewright.cli.console import DT, JSON, say, write, write_json
 
 
 def show(
@@ -15,7 +15,7 @@ def show(
         ..., help="A file (network, NIR graph, events, arrays), a neuron model, or a substrate."
     ),
     picture: Path | None = typer.Option(None, "--picture", help="PNG or SVG of it."),
-    dt: float | None = typer.Option(None, "--dt", help="With an NIR graph: seconds per step."),
+    dt: float | None = DT,
     json: bool = JSON,
 ) -> None:
     """Say what something is; `--picture` draws it. What a file holds is found in its content."""

@@ -29,12 +29,10 @@ def train(
     json: bool = JSON,
 ) -> None:
     """Train a network. Ctrl-C keeps everything (exit status 130); the same command goes on from there."""
-    from spikewright.errors import UsageError, explain
+    from spikewright.cli.documents import check_ending, write_network
 
-    if out is not None and out.suffix not in (".h5", ".hdf5", ".nir"):
-        raise UsageError(
-            explain(str(out), "unknown ending", found=repr(out.suffix), expected=".h5 or .nir")
-        )
+    if out is not None:
+        check_ending(out)
     from spikewright import substrates
     from spikewright.report.trainings import Trainings
 
@@ -50,14 +48,7 @@ def train(
     trained = trainings.train(seed, passes)
     score = trainings.test_accuracy(trained.network, seed)
     if out is not None:
-        if out.suffix == ".nir":
-            from spikewright.network.nir import write_nir
-
-            write_nir(trained.network, out)
-        else:
-            from spikewright.network.store import save
-
-            save(trained.network, out)
+        write_network(trained.network, out)
         say(f"network: {out}")
     best = trained.history[trained.best] if trained.history else None
     if json:

@@ -6,7 +6,7 @@ It differs from the reference in nothing but speed. Kernels are compiled by Numb
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spikewright.engines import kernels
-from spikewright.engines.engine import Engine
+from spikewright.engines.engine import Engine, Request
 from spikewright.engines.generate import Port, load, write
 from spikewright.engines.program import PopulationProgram, Program, ProjectionProgram
 from spikewright.engines.recording import Recording, Spikes, State
@@ -28,38 +28,23 @@ class Cpu(Engine):
 
     name: ClassVar[str] = "cpu"
 
-    def _advance(
-        self,
-        program: Program,
-        inputs: Mapping[tuple[str, str], NDArray[Any]],
-        steps: int,
-        batch: int,
-        seed: int,
-        first_sample: int,
-        record: Mapping[str, tuple[str, ...]],
-        spikes: tuple[str, ...],
-        state: State,
-    ) -> Recording:
-        network = program.network
+    def _advance(self, program: Program, request: Request) -> Recording:
+        network, state = program.network, request.state
+        steps, batch, record = request.steps, request.batch, request.record
         pending = {place: np.array(x) for place, x in state.pending.items()}
-        rows = [
-            _Population(
-                program, p, inputs, steps, batch, seed, record.get(name, ()), name in spikes
-            )
-            for name, p in program.populations.items()
-        ]
+        rows = [_Population(program, p, request) for p in program.populations.values()]
         for row in rows:
             row.take(state, pending, program)
         for index in range(steps):
             k = state.step + index
             for row in rows:
-                row.advance(index, k, first_sample)
+                row.advance(index, k, request.first_sample)
         return Recording(
             network,
             self.name,
             steps,
             batch,
-            seed,
+            request.seed,
             {row.name: row.record.spikes() for row in rows if row.record is not None},
             {
                 name: {
@@ -120,18 +105,9 @@ class _Record:
 class _Population:
     """One population of one run: its kernel, its arrays, and where its spikes go."""
 
-    def __init__(
-        self,
-        program: Program,
-        p: PopulationProgram,
-        inputs: Mapping[tuple[str, str], NDArray[Any]],
-        steps: int,
-        batch: int,
-        seed: int,
-        record: tuple[str, ...],
-        kept: bool,
-    ) -> None:
+    def __init__(self, program: Program, p: PopulationProgram, request: Request) -> None:
         model, step = p.population.model, p.step
+        steps, batch, inputs = request.steps, request.batch, request.inputs
         self.p, self.name = p, p.name
         self.waits = step.refractory is not None
         self.inputs = {
@@ -146,11 +122,11 @@ class _Population:
         self.output: NDArray[Any] = np.empty((1, p.n), p.dtype)
         self.nothing = np.zeros((batch, p.n), p.dtype) if self.inputs else self.value
         self.traces: dict[str, NDArray[Any]] = {
-            v: np.zeros((steps, batch, p.n), p.dtype) for v in record
+            v: np.zeros((steps, batch, p.n), p.dtype) for v in request.record.get(p.name, ())
         }
         self.record = (
             _Record(np.empty((3, 0), np.int64), np.empty(0, p.dtype), model.is_graded)
-            if kept
+            if p.name in request.spikes
             else None
         )
         flat = [b for port in model.inputs for b in p.biases.get(port, ())]
@@ -158,7 +134,7 @@ class _Population:
         hold = np.zeros(1, np.int64) if step.refractory is None else step.refractory
         self.hold = np.array(hold, np.int64).reshape(-1)
         self.keys = np.array(
-            [program.key(seed, p.name, noise) for noise in step.noise], np.uint64
+            [program.key(request.seed, p.name, noise) for noise in step.noise], np.uint64
         ).reshape(-1)
         self.scale = np.array(
             [

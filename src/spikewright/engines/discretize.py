@@ -26,15 +26,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spikewright.errors import EngineError, explain
-from spikewright.network.expression import (
-    add,
-    derivative,
-    divide,
-    evaluate,
-    names_in,
-    substitute,
-    times,
-)
+from spikewright.network.calculus import add, derivative, divide, times
+from spikewright.network.expression import evaluate, names_in, substitute
 from spikewright.network.graph import Method, Population
 from spikewright.network.model import NeuronModel, Noise
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
@@ -17,6 +18,28 @@ from spikewright.network.graph import Network
 
 Inputs = Mapping[str, Any]
 """Population or "population.port" -> array `T B *shape`, Events, or a list of Events (one per sample)."""
+
+
+@dataclass(frozen=True)
+class Request:
+    """A run whose arguments were checked; see `Engine.run`.
+
+    Parameters
+    ----------
+    inputs : (population, port) -> `T B n`
+    record : population -> variables that are kept at every step
+    spikes : populations whose spikes are kept
+    state : where the run begins
+    """
+
+    inputs: Mapping[tuple[str, str], NDArray[Any]]
+    steps: int
+    batch: int
+    seed: int
+    first_sample: int
+    record: Mapping[str, tuple[str, ...]]
+    spikes: tuple[str, ...]
+    state: State
 
 
 class Engine(ABC):
@@ -70,22 +93,13 @@ class Engine(ABC):
             state = start(program, batch)
         else:
             _check_state(program, state, batch)
-        return self._advance(program, arrays, steps, batch, seed, first_sample, wanted, kept, state)
+        return self._advance(
+            program, Request(arrays, steps, batch, seed, first_sample, wanted, kept, state)
+        )
 
     @abstractmethod
-    def _advance(
-        self,
-        program: Program,
-        inputs: Mapping[tuple[str, str], NDArray[Any]],
-        steps: int,
-        batch: int,
-        seed: int,
-        first_sample: int,
-        record: Mapping[str, tuple[str, ...]],
-        spikes: tuple[str, ...],
-        state: State,
-    ) -> Recording:
-        """Run `steps` steps from `state`; inputs are (population, port) -> `T B n`. Must not change `state`."""
+    def _advance(self, program: Program, request: Request) -> Recording:
+        """Run a request that was checked. Must not change its state."""
 
 
 def start(program: Program, batch: int) -> State:

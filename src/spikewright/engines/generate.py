@@ -5,6 +5,8 @@ one step. Its text depends on the model, the method, which parameters differ bet
 reached; not on numbers or sizes. It is built from the checked trees of the expression language only. Files lie in
 `$SPIKEWRIGHT_CACHE` (default `~/.cache/spikewright/kernels`) as `<model>_<hash>.py` and can be opened and stepped
 through. A file that differs from what would be written is written again. Numba keeps the machine code beside it.
+
+Longer than most files: the writer follows one step from the first line of a kernel to its last.
 """
 
 from __future__ import annotations

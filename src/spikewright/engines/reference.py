@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spikewright import rng
-from spikewright.engines.engine import Engine
+from spikewright.engines.engine import Engine, Request
 from spikewright.engines.program import PopulationProgram, Program, ProjectionProgram
 from spikewright.engines.recording import Recording, Spikes, State
 from spikewright.network.expression import evaluate, lift
@@ -32,19 +32,9 @@ class Reference(Engine):
 
     name: ClassVar[str] = "reference"
 
-    def _advance(
-        self,
-        program: Program,
-        inputs: Mapping[tuple[str, str], NDArray[Any]],
-        steps: int,
-        batch: int,
-        seed: int,
-        first_sample: int,
-        record: Mapping[str, tuple[str, ...]],
-        spikes: tuple[str, ...],
-        state: State,
-    ) -> Recording:
-        network = program.network
+    def _advance(self, program: Program, request: Request) -> Recording:
+        network, state = program.network, request.state
+        steps, batch, record = request.steps, request.batch, request.record
         values = {n: {v: x.copy() for v, x in vs.items()} for n, vs in state.values.items()}
         waiting = {n: x.copy() for n, x in state.waiting.items()}
         pending = {place: x.copy() for place, x in state.pending.items()}
@@ -56,7 +46,7 @@ class Reference(Engine):
         sent = {n: np.zeros((batch, p.n), np.int64) for n, p in program.populations.items()}
         activity = {n: np.zeros((steps, batch), np.int64) for n in program.populations}
         kept: dict[str, list[tuple[int, NDArray[Any], NDArray[Any], NDArray[Any]]]] = {
-            n: [] for n in spikes
+            n: [] for n in request.spikes
         }
         for index in range(steps):
             k = state.step + index
@@ -66,13 +56,13 @@ class Reference(Engine):
                     slot = pending[name, port][k % program.ring[name, port]]
                     arrived = slot.copy()
                     slot[...] = 0
-                    outside = inputs.get((name, port))
+                    outside = request.inputs.get((name, port))
                     if outside is not None and index < len(outside):
                         arrived = arrived + outside[index]
                     for bias in p.biases.get(port, ()):
                         arrived = arrived + bias
                     ports[port] = arrived
-                noise = _draw(program, p, seed, first_sample, batch, k)
+                noise = _draw(program, p, request, k)
                 output = step(p, values[name], ports, noise, waiting.get(name))
                 sample, address = np.nonzero(output)
                 value = output[sample, address]
@@ -90,7 +80,7 @@ class Reference(Engine):
             self.name,
             steps,
             batch,
-            seed,
+            request.seed,
             {n: _join(parts, program.populations[n]) for n, parts in kept.items()},
             {
                 n: {
@@ -157,13 +147,14 @@ def emit(
 
 
 def _draw(
-    program: Program, p: PopulationProgram, seed: int, first_sample: int, batch: int, k: int
+    program: Program, p: PopulationProgram, request: Request, k: int
 ) -> dict[str, NDArray[Any]]:
     drawn: dict[str, NDArray[Any]] = {}
-    counter = (np.arange(first_sample, first_sample + batch)[:, None] << SAMPLE_SHIFT) + k
+    samples = np.arange(request.first_sample, request.first_sample + request.batch)
+    counter = (samples[:, None] << SAMPLE_SHIFT) + k
     neuron = np.arange(p.n)[None, :]
     for name, kind in p.step.noise.items():
-        key = program.key(seed, p.name, name)
+        key = program.key(request.seed, p.name, name)
         first = rng.uniform(key, neuron, counter)
         if kind is Noise.UNIFORM:
             drawn[name] = first

@@ -11,6 +11,7 @@ from spikewright.network.chain import (
     source,
     sum_pool,
 )
+from spikewright.network.compose import Compose
 from spikewright.network.graph import Method, Network, Population, Projection, Propagation
 from spikewright.network.library import (
     ALIF,
@@ -34,18 +35,15 @@ from spikewright.network.library import (
 )
 from spikewright.network.model import NeuronModel, Noise, Refractory, Reset
 from spikewright.network.topology import (
-    AvgPool,
-    Compose,
-    Conv,
     Dense,
     Flatten,
     OneToOne,
     Scale,
     Sparse,
-    SumPool,
     Synapses,
     Topology,
 )
+from spikewright.network.windows import AvgPool, Conv, SumPool
 
 __all__ = [
     "ALIF",

@@ -19,20 +19,12 @@ from typing import Any
 import numpy as np
 
 from spikewright.errors import NetworkError, explain
+from spikewright.network.compose import Compose
 from spikewright.network.graph import Method, Network, Population, Projection, Propagation
 from spikewright.network.library import Input
 from spikewright.network.model import NeuronModel
-from spikewright.network.topology import (
-    AvgPool,
-    Compose,
-    Conv,
-    Dense,
-    Flatten,
-    Scale,
-    Shape,
-    SumPool,
-    Topology,
-)
+from spikewright.network.topology import Dense, Flatten, Scale, Shape, Topology
+from spikewright.network.windows import AvgPool, Conv, SumPool
 from spikewright.rng import stream
 
 

@@ -14,13 +14,11 @@ from __future__ import annotations
 import ast
 import math
 from collections.abc import Callable, Iterable, Mapping
-from fractions import Fraction
 from typing import Any
 
 import numpy as np
 
 from spikewright.errors import ModelError, explain
-from spikewright.units import NONE, Dimension, multiply, pretty
 
 MAX_LENGTH = 2000
 MAX_DEPTH = 60
@@ -181,7 +179,7 @@ def _check(node: ast.AST, known: set[str], where: str, integer: bool, depth: int
             )
         if integer and isinstance(node.op, ast.Div | ast.Pow):
             raise ModelError(explain(where, "/ and ** in an integer model", cure="use // or >>"))
-        if isinstance(node.op, ast.Pow) and not isinstance(_constant(node.right), int | float):
+        if isinstance(node.op, ast.Pow) and not isinstance(constant(node.right), int | float):
             raise ModelError(explain(where, "an exponent must be a number"))
     if integer and isinstance(node, ast.Constant) and not isinstance(node.value, int):
         raise ModelError(explain(where, "a real number in an integer model", found=node.value))
@@ -189,10 +187,10 @@ def _check(node: ast.AST, known: set[str], where: str, integer: bool, depth: int
         _check(child, known, where, integer, depth + 1)
 
 
-def _constant(node: ast.expr) -> int | float | None:
+def constant(node: ast.expr) -> int | float | None:
     """Return the number that a node writes, with its sign, or None."""
     if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub):
-        inner = _constant(node.operand)
+        inner = constant(node.operand)
         return None if inner is None else -inner
     if isinstance(node, ast.Constant) and isinstance(node.value, int | float):
         return node.value
@@ -203,7 +201,7 @@ def _expand_powers(tree: ast.expr) -> ast.expr:
     class Expand(ast.NodeTransformer):
         def visit_BinOp(self, node: ast.BinOp) -> ast.expr:
             self.generic_visit(node)
-            power = _constant(node.right) if isinstance(node.op, ast.Pow) else None
+            power = constant(node.right) if isinstance(node.op, ast.Pow) else None
             if isinstance(power, int) and 1 <= power <= MAX_POWER:
                 product: ast.expr = node.left
                 for _ in range(power - 1):
@@ -371,264 +369,3 @@ def _evaluate(node: ast.expr, values: Mapping[str, Any]) -> Any:
 
 
 # -- analysis --------------------------------------------------------------------------------------
-
-BOOLEAN = "truth"
-ANY = "zero"
-Kind = Dimension | str
-"""A dimension, BOOLEAN for a truth value, ANY for the literal 0, which fits every unit."""
-
-
-def dimension(tree: ast.expr, names: Mapping[str, Dimension], where: str) -> Kind:
-    """Return the dimension of a tree, or raise ModelError where units do not fit."""
-
-    def fit(a: Kind, b: Kind, node: ast.expr, verb: str) -> Kind:
-        if BOOLEAN in (a, b):
-            raise ModelError(explain(where, f"{ast.unparse(node)!r} {verb} a truth value"))
-        if a == ANY:
-            return b
-        if b == ANY or a == b:
-            return a
-        raise ModelError(explain(where, f"{ast.unparse(node)!r} {verb} {_show(a)} and {_show(b)}"))
-
-    def visit(node: ast.expr) -> Kind:
-        match node:
-            case ast.Constant(value=value):
-                return ANY if value == 0 else NONE
-            case ast.Name(id=name):
-                return names[name]
-            case ast.UnaryOp(op=ast.Not(), operand=operand):
-                if visit(operand) != BOOLEAN:
-                    raise ModelError(
-                        explain(where, f"{ast.unparse(operand)!r} is not a truth value")
-                    )
-                return BOOLEAN
-            case ast.UnaryOp(operand=operand):
-                kind = visit(operand)
-                if kind == BOOLEAN:
-                    raise ModelError(
-                        explain(where, f"{ast.unparse(node)!r} calculates with a truth value")
-                    )
-                return kind
-            case ast.BoolOp(values=parts):
-                for part in parts:
-                    if visit(part) != BOOLEAN:
-                        raise ModelError(
-                            explain(where, f"{ast.unparse(part)!r} is not a truth value")
-                        )
-                return BOOLEAN
-            case ast.Compare(left=left, comparators=[right]):
-                fit(visit(left), visit(right), node, "compares")
-                return BOOLEAN
-            case ast.IfExp(test=test, body=body, orelse=orelse):
-                if visit(test) != BOOLEAN:
-                    raise ModelError(explain(where, f"{ast.unparse(test)!r} is not a truth value"))
-                return fit(visit(body), visit(orelse), node, "chooses between")
-            case ast.BinOp(left=left, op=op, right=right):
-                a, b = visit(left), visit(right)
-                if isinstance(op, ast.Add | ast.Sub | ast.Mod):
-                    return fit(a, b, node, "joins")
-                if isinstance(op, ast.Pow):
-                    power = _constant(right)
-                    base = NONE if a == ANY else a
-                    if isinstance(base, str) or power is None:
-                        raise ModelError(explain(where, f"{ast.unparse(node)!r} has no dimension"))
-                    return multiply(NONE, base, Fraction(power).limit_denominator(64))
-                if BOOLEAN in (a, b):
-                    raise ModelError(
-                        explain(where, f"{ast.unparse(node)!r} calculates with a truth value")
-                    )
-                if isinstance(op, ast.Mult) and ANY in (a, b):
-                    return ANY
-                da = NONE if isinstance(a, str) else a
-                db = NONE if isinstance(b, str) else b
-                if isinstance(op, ast.Mult):
-                    return multiply(da, db)
-                if isinstance(op, ast.Div | ast.FloorDiv):
-                    return ANY if a == ANY else multiply(da, db, -1)
-                for side in (da, db):
-                    if side != NONE:
-                        raise ModelError(
-                            explain(where, f"{ast.unparse(node)!r} shifts a quantity with a unit")
-                        )
-                return NONE
-            case ast.Call(func=ast.Name(id=name), args=args):
-                kinds = [visit(a) for a in args]
-                if BOOLEAN in kinds:
-                    raise ModelError(explain(where, f"{ast.unparse(node)!r} of a truth value"))
-                if name == "abs":
-                    return kinds[0]
-                if name == "sign":
-                    return NONE
-                if name == "sqrt":
-                    return (
-                        ANY if kinds[0] == ANY else multiply(NONE, _dim(kinds[0]), Fraction(1, 2))
-                    )
-                if name in ("minimum", "maximum", "clip"):
-                    joined = kinds[0]
-                    for kind in kinds[1:]:
-                        joined = fit(joined, kind, node, "compares")
-                    return joined
-                if kinds[0] not in (ANY, NONE):
-                    raise ModelError(
-                        explain(
-                            where,
-                            f"the argument of {ast.unparse(node)!r} has a dimension",
-                            found=_show(kinds[0]),
-                            expected="none",
-                            cure="divide by a parameter of the same unit",
-                        )
-                    )
-                return NONE
-        raise ModelError(explain(where, f"cannot find the dimension of {ast.unparse(node)!r}"))
-
-    return visit(tree)
-
-
-def _dim(kind: Kind) -> Dimension:
-    return NONE if isinstance(kind, str) else kind
-
-
-def _show(kind: Kind) -> str:
-    return kind if isinstance(kind, str) else pretty(kind)
-
-
-def degree(tree: ast.expr, variables: set[str]) -> int:
-    """Return the polynomial degree in `variables`; 99 where it is not a polynomial."""
-    match tree:
-        case ast.Constant():
-            return 0
-        case ast.Name(id=name):
-            return int(name in variables)
-        case ast.UnaryOp(op=ast.USub() | ast.UAdd(), operand=operand):
-            return degree(operand, variables)
-        case ast.BinOp(left=left, op=ast.Add() | ast.Sub(), right=right):
-            return max(degree(left, variables), degree(right, variables))
-        case ast.BinOp(left=left, op=ast.Mult(), right=right):
-            return min(99, degree(left, variables) + degree(right, variables))
-        case ast.BinOp(left=left, op=ast.Div(), right=right):
-            return degree(left, variables) if degree(right, variables) == 0 else 99
-    return 0 if not names_in(tree) & variables else 99
-
-
-def _num(value: float | int) -> ast.expr:
-    return ast.Constant(value)
-
-
-def _is(node: ast.expr, value: float) -> bool:
-    return isinstance(node, ast.Constant) and node.value == value
-
-
-def add(a: ast.expr, b: ast.expr) -> ast.expr:
-    """Return a + b, without a zero."""
-    if _is(a, 0):
-        return b
-    return a if _is(b, 0) else ast.BinOp(a, ast.Add(), b)
-
-
-def subtract(a: ast.expr, b: ast.expr) -> ast.expr:
-    """Return a - b, without a zero."""
-    if _is(b, 0):
-        return a
-    return ast.UnaryOp(ast.USub(), b) if _is(a, 0) else ast.BinOp(a, ast.Sub(), b)
-
-
-def times(a: ast.expr, b: ast.expr) -> ast.expr:
-    """Return a * b, without a zero or a one."""
-    if _is(a, 0) or _is(b, 0):
-        return _num(0.0)
-    if _is(a, 1):
-        return b
-    return a if _is(b, 1) else ast.BinOp(a, ast.Mult(), b)
-
-
-def divide(a: ast.expr, b: ast.expr) -> ast.expr:
-    """Return a / b, without a zero numerator."""
-    return _num(0.0) if _is(a, 0) else ast.BinOp(a, ast.Div(), b)
-
-
-def _call(name: str, *args: ast.expr) -> ast.expr:
-    return ast.Call(ast.Name(name, ast.Load()), list(args), [])
-
-
-def derivative(tree: ast.expr, name: str) -> ast.expr:
-    """Return the tree of d(tree)/d(name).
-
-    Raises
-    ------
-    ModelError : `tree` depends on `name` through something without a derivative here (floor, sign, ...)
-    """
-    if name not in names_in(tree):
-        return _num(0.0)
-    match tree:
-        case ast.Name():
-            return _num(1.0)
-        case ast.UnaryOp(op=ast.USub(), operand=x):
-            return subtract(_num(0.0), derivative(x, name))
-        case ast.UnaryOp(op=ast.UAdd(), operand=x):
-            return derivative(x, name)
-        case ast.BinOp(left=a, op=ast.Add(), right=b):
-            return add(derivative(a, name), derivative(b, name))
-        case ast.BinOp(left=a, op=ast.Sub(), right=b):
-            return subtract(derivative(a, name), derivative(b, name))
-        case ast.BinOp(left=a, op=ast.Mult(), right=b):
-            return add(times(derivative(a, name), b), times(a, derivative(b, name)))
-        case ast.BinOp(left=a, op=ast.Div(), right=b):
-            first = divide(derivative(a, name), b)
-            inner = derivative(b, name)
-            if _is(inner, 0):
-                return first
-            return subtract(first, divide(times(a, inner), times(b, b)))
-        case ast.BinOp(left=a, op=ast.Pow(), right=p):
-            value = _constant(p)
-            if value is not None:
-                lower = ast.BinOp(a, ast.Pow(), _num(value - 1))
-                return times(times(_num(value), lower), derivative(a, name))
-        case ast.IfExp(test=test, body=a, orelse=b):
-            return ast.IfExp(test, derivative(a, name), derivative(b, name))
-        case ast.Call(func=ast.Name(id=function), args=args):
-            x = args[0]
-            dx = derivative(x, name)
-            if function == "exp":
-                return times(tree, dx)
-            if function == "log":
-                return divide(dx, x)
-            if function == "sqrt":
-                return divide(dx, times(_num(2.0), tree))
-            if function == "tanh":
-                return times(subtract(_num(1.0), times(tree, tree)), dx)
-            if function in ("minimum", "maximum"):
-                test = ast.Compare(x, [ast.Lt() if function == "minimum" else ast.Gt()], [args[1]])
-                return ast.IfExp(test, dx, derivative(args[1], name))
-            if function == "clip":
-                return derivative(_call("minimum", _call("maximum", x, args[1]), args[2]), name)
-            if function == "exprel":
-                # d exprel(x) = (exp(x) - exprel(x)) / x, and 1/2 at 0
-                slope = ast.IfExp(
-                    ast.Compare(_call("abs", x), [ast.Lt()], [_num(1e-4)]),
-                    add(_num(0.5), divide(x, _num(3.0))),
-                    divide(subtract(_call("exp", x), tree), x),
-                )
-                return times(slope, dx)
-    raise ModelError(explain(f"{ast.unparse(tree)!r}", f"no derivative with respect to {name!r}"))
-
-
-def operations(tree: ast.expr) -> dict[str, int]:
-    """Count the arithmetic of one evaluation: add, multiply, divide, compare, function."""
-    count = {"add": 0, "multiply": 0, "divide": 0, "compare": 0, "function": 0}
-    for node in ast.walk(tree):
-        if isinstance(node, ast.BinOp):
-            if isinstance(node.op, ast.Add | ast.Sub | ast.RShift | ast.LShift | ast.BitAnd):
-                count["add"] += 1
-            elif isinstance(node.op, ast.Mult):
-                count["multiply"] += 1
-            elif isinstance(node.op, ast.Div | ast.FloorDiv | ast.Mod):
-                count["divide"] += 1
-            else:
-                count["function"] += 1
-        elif isinstance(node, ast.Compare | ast.IfExp):
-            count["compare"] += 1
-        elif isinstance(node, ast.Call):
-            cheap = ("abs", "sign", "minimum", "maximum", "clip", "floor", "trunc", "round")
-            name = node.func.id if isinstance(node.func, ast.Name) else ""
-            count["compare" if name in cheap else "function"] += 1
-    return count

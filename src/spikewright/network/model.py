@@ -5,6 +5,8 @@ integrator where the equations are linear, the unit check, the operation count, 
 
 Order inside a step, for every engine: *deliver* arrivals (`jumps`) · *integrate* with inputs held · *fire* where
 `threshold` holds · emit `output` · *reset*.
+
+Longer than most files: a model is one class with its checks, and half of it is what its fields mean.
 """
 
 from __future__ import annotations
@@ -17,16 +19,9 @@ from functools import cached_property
 from types import MappingProxyType
 
 from spikewright.errors import ModelError, Problems, UnitError, explain
-from spikewright.network.expression import (
-    ANY,
-    BOOLEAN,
-    FUNCTIONS,
-    degree,
-    dimension,
-    names_in,
-    operations,
-    parse,
-)
+from spikewright.network.calculus import degree, operations
+from spikewright.network.dimensions import ANY, BOOLEAN, dimension
+from spikewright.network.expression import FUNCTIONS, names_in, parse
 from spikewright.units import NONE, Dimension, dimension_of, multiply, pretty
 
 RESERVED = frozenset(FUNCTIONS) | {"dt", "spike"}

@@ -14,6 +14,8 @@ read. Numbers keep their dtype and every bit.
     /projections/<k>/topology/    kind (text), its fields; for a composition maps/<j>/ likewise
 
 A reader takes every version up to its own; `tests/golden/network_v1.h5` is kept for ever.
+
+Longer than most files: writer and reader of one layout stand side by side.
 """
 
 from __future__ import annotations
@@ -28,10 +30,11 @@ import numpy as np
 
 from spikewright.errors import FormatError, ModelError, NetworkError, explain
 from spikewright.files import replacing
+from spikewright.network.compose import TOPOLOGIES, Compose
 from spikewright.network.graph import Method, Network, Population, Projection, Propagation
 from spikewright.network.hdf5 import Source, opened, put
 from spikewright.network.model import NeuronModel
-from spikewright.network.topology import TOPOLOGIES, Compose, Topology
+from spikewright.network.topology import Topology
 
 FORMAT = "spikewright.network"
 VERSION = 1

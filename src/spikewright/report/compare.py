@@ -3,6 +3,8 @@
 For each seed a network is trained (or found trained in the cache), for each substrate it is compiled, the
 held-out samples run on the engine `cpu`, and the answer is the output neuron with most spikes. Costs come from
 the same runs. Substrates whose devices vary are drawn several times: an instance is a seed.
+
+Longer than most files: it tells the main job in one place, from the task to the rows of the table.
 """
 
 from __future__ import annotations
@@ -10,7 +12,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import numpy as np
@@ -448,8 +450,3 @@ def _version() -> str:
     from spikewright import __version__
 
     return __version__
-
-
-def relabeled(comparison: Comparison, **about: str) -> Comparison:
-    """Return a comparison with more facts for the reader."""
-    return replace(comparison, about=dict(comparison.about) | about)

@@ -2,6 +2,8 @@
 and markers too.
 
 Colors: Okabe and Ito, "Color Universal Design", 2008. Heat maps: cividis, which reads the same in gray.
+
+Longer than most files: five figures that share colors, marks and one way to become SVG.
 """
 
 from __future__ import annotations

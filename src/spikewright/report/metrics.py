@@ -6,8 +6,7 @@ convolution, composed), not at pooling, scaling or one-to-one maps; biases are n
 Source
 ------
 NeuroBench harness 2.3.0, metrics as coded; Yik et al., "The NeuroBench framework for benchmarking neuromorphic
-computing
-algorithms and systems", Nat. Commun. 16, 2025.
+computing algorithms and systems", Nat. Commun. 16, 2025.
 """
 
 from __future__ import annotations

@@ -4,6 +4,7 @@
         engine = Mine
 
 Every result is compared with the reference engine bit for bit: spikes, traces, counts and the state at the end.
+Longer than most files: one class, a test per rule of the contract.
 """
 
 from __future__ import annotations

@@ -4,6 +4,8 @@ Every random number depends on (seed, epoch, batch) alone: the order of samples,
 So a run that was stopped and resumed does what an uninterrupted one does, and ends with the same weights.
 
 The validation part chooses the epoch whose weights are returned; a test part is never seen here.
+
+Longer than most files: the loop, its checkpoints and its interruption have to agree to the last bit.
 """
 
 from __future__ import annotations

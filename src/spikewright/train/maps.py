@@ -2,25 +2,21 @@
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional
 
+from spikewright.network.compose import Compose
 from spikewright.network.topology import (
-    AvgPool,
-    Compose,
-    Conv,
     Dense,
     Flatten,
     OneToOne,
     Shape,
     Sparse,
-    SumPool,
     Topology,
 )
+from spikewright.network.windows import AvgPool, Conv, SumPool
 
 DENSE_ENTRIES = 2**20
 """A sparse map with at most this many (post, pre) pairs is multiplied as a dense matrix: faster for small ones."""
@@ -109,10 +105,3 @@ def _gathered(
     index = torch.from_numpy(np.stack([target, source])).to(x.device)
     matrix = torch.sparse_coo_tensor(index, values, (n_post, n_pre), check_invariants=False)
     return torch.sparse.mm(matrix, x.t()).t()
-
-
-def reshaped(current: Tensor, steps: int, batch: int, shape: Shape) -> Tensor:
-    """Return what a map gave, rows first, as `T B *shape`."""
-    if math.prod(current.shape[1:]) != math.prod(shape):
-        raise ValueError(f"{tuple(current.shape)} does not fit {shape}")
-    return current.reshape(steps, batch, *shape)

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from spikewright.engines.discretize import Step, discretize, method_of
-from spikewright.network.expression import derivative
+from spikewright.network.calculus import derivative
 from spikewright.network.graph import Method, Network, Population
 from spikewright.train.expression import build, value
 from spikewright.train.run import TorchState

@@ -57,11 +57,11 @@ class Recipe:
 
     def network(self, data: Dataset, seed: int) -> Network:
         """Return the network with its initial weights."""
-        layers: list[Any] = []
+        parts: list[Any] = []
         for n in self.hidden:
-            layers += [dense(n, recurrent=self.recurrent), neurons(LIF, tau_m=self.tau_m)]
-        layers += [dense(len(data.classes)), neurons(LIF, tau_m=self.tau_out)]
-        network = chain(source(data.shape), *layers, dt=data.dt, seed=seed, name=data.name)
+            parts += [dense(n, recurrent=self.recurrent), neurons(LIF, tau_m=self.tau_m)]
+        parts += [dense(len(data.classes)), neurons(LIF, tau_m=self.tau_out)]
+        network = chain(source(data.shape), *parts, dt=data.dt, seed=seed, name=data.name)
         plain = replace(data.train, augmentation=None)
         x = plain.batch(np.arange(min(SAMPLE, plain.n)), seed=seed)
         return initialize(network, {"input": x}, seed, target=self.fluctuation)

@@ -12,7 +12,7 @@ from spikewright.network import IF, LIF, CubaLIF, Dense, Input, Network, Populat
 from spikewright.substrates.loihi.mapping import (
     Bound,
     Neuron,
-    analyse,
+    analyze,
     bias_code,
     choose_scale,
     decay_code,
@@ -30,9 +30,9 @@ def network(population: Population, port: str = "") -> Network:
     )
 
 
-def analysed(population: Population, port: str = "") -> Neuron:
+def analyzed(population: Population, port: str = "") -> Neuron:
     problems = Problems()
-    found = analyse(network(population, port), "a", Arithmetic.CHIP, problems)
+    found = analyze(network(population, port), "a", Arithmetic.CHIP, problems)
     assert found is not None, problems.lines
     return found
 
@@ -55,7 +55,7 @@ def test_decay_codes_by_hand() -> None:
 
 
 def test_lif_gains_are_the_propagator() -> None:
-    found = analysed(
+    found = analyzed(
         Population(
             LIF, 1, {"tau_m": 10e-3, "t_ref": 3e-3, "v_th": 0.7, "v_rest": 0.1, "v_reset": 0.1}
         )
@@ -68,13 +68,13 @@ def test_lif_gains_are_the_propagator() -> None:
     assert found.rest == pytest.approx(0.1)
     assert found.refractory == 3
     assert (found.voltage, found.current, found.filtered) == ("v", "", frozenset())
-    held = analysed(Population(LIF, 1, {"tau_m": 10e-3, "r": 2.0}), port="i")
+    held = analyzed(Population(LIF, 1, {"tau_m": 10e-3, "r": 2.0}), port="i")
     assert held.gain["i"] == pytest.approx(2.0 * (1 - keep))
 
 
 def test_cuba_lif_gain_is_the_two_exponentials() -> None:
     tau_m, tau_s, r = 10e-3, 4e-3, 3.0
-    found = analysed(Population(CubaLIF, 1, {"tau_m": tau_m, "tau_s": tau_s, "r": r}))
+    found = analyzed(Population(CubaLIF, 1, {"tau_m": tau_m, "tau_s": tau_s, "r": r}))
     a, b = math.exp(-DT / tau_s), math.exp(-DT / tau_m)
     assert found.gain["spikes"] == pytest.approx(r / tau_m * (a - b) / (1 / tau_m - 1 / tau_s))
     assert found.keep_u == pytest.approx(a)
@@ -84,13 +84,13 @@ def test_cuba_lif_gain_is_the_two_exponentials() -> None:
 
 
 def test_if_keeps_everything() -> None:
-    found = analysed(Population(IF, 1))
+    found = analyzed(Population(IF, 1))
     assert (found.keep_v, found.keep_u, found.gain["spikes"]) == (1.0, 0.0, 1.0)
 
 
 def test_per_neuron_parameters_stay_per_neuron() -> None:
     tau = np.array([5e-3, 10e-3, 20e-3])
-    found = analysed(Population(LIF, 3, {"tau_m": tau}))
+    found = analyzed(Population(LIF, 3, {"tau_m": tau}))
     np.testing.assert_allclose(found.keep_v, np.exp(-DT / tau))
     np.testing.assert_allclose(found.gain["spikes"], np.exp(-DT / tau))
     assert np.all(found.level == 1.0)

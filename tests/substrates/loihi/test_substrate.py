@@ -1,3 +1,8 @@
+"""Loihi as a target: what stays equal, what is rounded, what is refused.
+
+Longer than most files: each limit and each refusal has its case.
+"""
+
 from __future__ import annotations
 
 import math

@@ -66,8 +66,8 @@ def test_a_matrix_larger_than_a_tile_is_cut_and_gives_the_same_sums() -> None:
     tiles = compiled.facts["tiles"]
     assert [(t.rows, t.columns) for t in tiles if t.projection == "a"] == [
         (256, 256),
-        (256, 14),
         (44, 256),
+        (256, 14),
         (44, 14),
     ]
     weight = np.zeros((270, 300))

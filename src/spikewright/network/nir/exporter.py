@@ -14,6 +14,8 @@ What NIR says otherwise than we do, and what becomes of it:
 
 Derivation of r for LIF: with v' = (v_rest - v + r x)/tau, x held, the exact step adds r x (1 - e), e = exp(-dt/tau); a
 spike w that jumps before the step adds w e. Hence r = e/(1 - e). For Euler: r dt/tau = 1 - dt/tau.
+
+Longer than most files: the table above is one mapping, with a method per kind of neuron and map.
 """
 
 from __future__ import annotations
@@ -28,6 +30,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spikewright.errors import FormatError, NetworkError, explain
+from spikewright.network.compose import Compose
 from spikewright.network.expression import evaluate
 from spikewright.network.graph import Method, Network, Population, Projection
 from spikewright.network.library.integrate_and_fire import IF, LI, LIF, CubaLI, CubaLIF
@@ -39,16 +42,8 @@ from spikewright.network.nir.importer import Current
 from spikewright.network.nir.layout import lay_out
 from spikewright.network.nir.origin import KEY, rebuilt
 from spikewright.network.nir.report import Finding, Findings, Report, Status
-from spikewright.network.topology import (
-    AvgPool,
-    Compose,
-    Conv,
-    Dense,
-    Flatten,
-    OneToOne,
-    SumPool,
-    Topology,
-)
+from spikewright.network.topology import Dense, Flatten, OneToOne, Topology
+from spikewright.network.windows import AvgPool, Conv, SumPool
 
 MAX_MATRIX = 2**30
 """Bytes of a matrix that a sparse map may be written out as."""

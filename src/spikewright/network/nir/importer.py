@@ -6,6 +6,8 @@ value in between. The network runs in `Propagation.SAME_STEP`: the output of ste
 
 The format leaves four questions open; each is an argument here: the step (`dt`), which current drives the membrane
 (`current`), whether the input of an IF is a current or an impulse (`if_input`), and how a spike resets (`reset`).
+
+Longer than most files: one builder with a method per kind of node.
 """
 
 from __future__ import annotations
@@ -21,6 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spikewright.errors import FormatError, ModelError, NetworkError, explain
+from spikewright.network.compose import Compose
 from spikewright.network.graph import Method, Network, Population, Projection, Propagation
 from spikewright.network.library.integrate_and_fire import LI, LIF
 from spikewright.network.library.nir_models import NirCubaLI, NirCubaLIF, NirI, NirIF
@@ -39,7 +42,7 @@ from spikewright.network.nir.layout import (
 from spikewright.network.nir.origin import Carrier, describe
 from spikewright.network.nir.report import Findings, Report, Status
 from spikewright.network.rules import GRID_TOLERANCE
-from spikewright.network.topology import Compose, Flatten, OneToOne, Scale, Topology
+from spikewright.network.topology import Flatten, OneToOne, Scale, Topology
 
 DEFAULT_DT = 1e-4
 """Seconds; the step of the NIR paper's experiments and of most importers."""

@@ -15,7 +15,8 @@ import numpy as np
 
 from spikewright.errors import FormatError, NetworkError, Problems, explain
 from spikewright.network.nir.document import Document, Graph, Node
-from spikewright.network.topology import AvgPool, Conv, Dense, Flatten, Scale, SumPool, Topology
+from spikewright.network.topology import Dense, Flatten, Scale, Topology
+from spikewright.network.windows import AvgPool, Conv, SumPool
 
 Shape = tuple[int, ...]
 NEURONS = frozenset({"I", "IF", "LI", "LIF", "CubaLI", "CubaLIF"})

@@ -16,9 +16,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spikewright.errors import FormatError, explain
+from spikewright.network.compose import Compose
 from spikewright.network.graph import Network, Population, Projection, Propagation
 from spikewright.network.nir.document import NODE_PARAMS, Document, Graph, Node
-from spikewright.network.topology import Compose, Topology
+from spikewright.network.topology import Topology
 
 KEY = "nir"
 """Where the origin stands in `Network.metadata`."""

@@ -1,10 +1,8 @@
 """What a run costs on a substrate: counts from a Recording times constants with sources, term by term.
 
 `E = P_static T + e_clock steps + sum_k n_k e_k + E_overhead`. Terms are kept apart; two totals are made:
-*device* (static,
-clock, events, converters) and *system* (device plus overhead: host, management processors, cooling). Substrates
-are ranked by
-the second only. A total carries the weakest grade in it.
+*device* (static, clock, events, converters) and *system* (device plus overhead: host, management processors,
+cooling). Substrates are ranked by the second only. A total carries the weakest grade in it.
 """
 
 from __future__ import annotations

@@ -15,6 +15,8 @@ The chip file (TOML) holds, besides what every chip file holds (`load_chip`):
 
 Numbers of passes are never written into a pass: they refer to a constant of the file by `table.name`, so that
 each of them has a source. Reading the file executes nothing: models are handed over by name.
+
+Longer than most files: the layout above, its reader and the substrate that it makes are one format.
 """
 
 from __future__ import annotations

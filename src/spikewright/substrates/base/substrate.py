@@ -136,6 +136,13 @@ class Substrate(ABC):
         """Passes that keep the structure of a network, to train through (`fit(..., through=chip.passes)`)."""
         return ()
 
+    def check_preset(self, preset: str) -> None:
+        """Raise SubstrateError where there is no such price list."""
+        if preset not in self.presets():
+            raise SubstrateError(
+                explain(self.name, f"no preset {preset!r}", expected=", ".join(self.presets()))
+            )
+
     def run_passes(
         self, network: Network, passes: tuple[Pass, ...], seed: int
     ) -> tuple[Network, tuple[Change, ...]]:

@@ -13,7 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spikewright.engines.recording import Recording
-from spikewright.network.topology import Compose, Conv, Dense
+from spikewright.network.compose import Compose
+from spikewright.network.topology import Dense
+from spikewright.network.windows import Conv
 from spikewright.substrates.base import Category, Chip, Compiled, Constant, Costs, Placement, Term
 from spikewright.substrates.loihi.cores import fan_out_cores, reached
 from spikewright.substrates.passes.place import hops

@@ -72,7 +72,7 @@ class Neuron:
     start_gain: NDArray[Any]
 
 
-def analyse(
+def analyze(
     network: Network,
     name: str,
     arithmetic: Arithmetic,

@@ -7,12 +7,10 @@ takes weights.
 Two arithmetic modes, because the published descriptions disagree:
 
 - `LAVA` (`LoihiLIF`): what the fixed-point models of lava-nc compute. Weights arrive unshifted and are shifted
-  by 6 in the neuron;
-  the exponent shifts the sum of a projection; u wraps at 24 bits to (-2^23, 2^23]; v is clipped.
+  by 6 in the neuron; the exponent shifts the sum of a projection; u wraps at 24 bits to (-2^23, 2^23]; v is clipped.
 - `CHIP` (`LoihiChipLIF`): what nengo-loihi's emulator and Brian2Loihi (checked against the chip) compute. Each
-  weight is shifted and
-  floored on its own; the summed input wraps at 22 bits, u and u + bias at 24; v is clipped to [v_min, v_max];
-  refractory counter.
+  weight is shifted and floored on its own; the summed input wraps at 22 bits, u and u + bias at 24; v is clipped
+  to [v_min, v_max]; refractory counter.
 
 Source
 ------
@@ -32,7 +30,6 @@ from spikewright.network.library import Input
 from spikewright.network.model import NeuronModel
 
 WEIGHT_SHIFT = 6
-V_MAX = 2**23 - 1
 VTH_MANTISSA_MAX = 2**17 - 1
 BIAS_MANTISSA_MAX = 2**12 - 1
 BIAS_EXPONENT_MAX = 7

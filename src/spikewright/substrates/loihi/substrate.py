@@ -13,7 +13,8 @@ from spikewright.engines.program import initial_values
 from spikewright.engines.recording import Recording
 from spikewright.errors import Problems, SubstrateError, explain
 from spikewright.network.graph import Network, Population, Projection
-from spikewright.network.topology import Conv, Dense, OneToOne, Sparse, Topology
+from spikewright.network.topology import Dense, OneToOne, Sparse, Topology
+from spikewright.network.windows import Conv
 from spikewright.substrates.base import (
     Change,
     Chip,
@@ -36,7 +37,7 @@ from spikewright.substrates.loihi.mapping import (
     Bound,
     Neuron,
     Scale,
-    analyse,
+    analyze,
     bias_code,
     choose_scale,
     decay_code,
@@ -86,10 +87,7 @@ class Loihi(Substrate):
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "arithmetic", Arithmetic(self.arithmetic))
-        if self.preset not in self.presets():
-            raise SubstrateError(
-                explain("loihi", f"no preset {self.preset!r}", expected=", ".join(self.presets()))
-            )
+        self.check_preset(self.preset)
         if self.weight_bits not in WEIGHT_BITS:
             raise SubstrateError(
                 explain(
@@ -125,7 +123,7 @@ class Loihi(Substrate):
             if name in timed.inputs:
                 continue
             longest = int(chip.limit("max_refractory"))
-            found = analyse(timed, name, self.arithmetic, problems, max_refractory=longest)
+            found = analyze(timed, name, self.arithmetic, problems, max_refractory=longest)
             if found is not None:
                 neurons[name] = found
         problems.raise_as(SubstrateError)

@@ -11,8 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spikewright.errors import SubstrateError, explain
+from spikewright.network.compose import Compose
 from spikewright.network.graph import Network
-from spikewright.network.topology import Compose, Topology
+from spikewright.network.topology import Topology
 from spikewright.substrates.base import Change
 
 

@@ -21,8 +21,7 @@ class ReplaceModels:
     Parameters
     ----------
     table : name of a model -> its translation. A NeuronModel may stand for a translation: parameters of the
-    same name keep
-        their values, those that it lacks are named in the list of changes
+        same name keep their values, those that it lacks are named in the list of changes
     keep : names of models that stay
     """
 

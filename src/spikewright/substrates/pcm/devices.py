@@ -30,6 +30,7 @@ from spikewright.substrates.pcm.fits import (
     noisy,
     polynomial,
     power_law,
+    programmed,
     targets,
 )
 from spikewright.units import uS
@@ -83,9 +84,7 @@ class PcmLike:
 
     def program(self, g_target: ArrayLike, generator: np.random.Generator) -> Array:
         """Return the conductance after programming, S, never negative."""
-        g = targets(self, g_target)
-        noise = self.programming_sigma(g) * generator.standard_normal(g.shape)
-        return np.maximum(g + noise, 0.0)
+        return programmed(self, g_target, generator)
 
     def drift_exponent(self, g_target: ArrayLike, generator: np.random.Generator) -> Array:
         """Return one drift exponent per device, a property of the device for its whole life."""
@@ -177,9 +176,7 @@ class Hermes:
 
     def program(self, g_target: ArrayLike, generator: np.random.Generator) -> Array:
         """Return the conductance after programming, S, never negative."""
-        g = targets(self, g_target)
-        noise = self.programming_sigma(g) * generator.standard_normal(g.shape)
-        return np.maximum(g + noise, 0.0)
+        return programmed(self, g_target, generator)
 
     def drift_exponent(self, g_target: ArrayLike, generator: np.random.Generator) -> Array:
         """Return one drift exponent per device, a property of the device for its whole life."""

@@ -79,6 +79,13 @@ def flicker(q: Array, g_drifted: ArrayLike, since_programming: float, t_read: fl
     return np.asarray(g_drifted, np.float64) * q * growth
 
 
+def programmed(family: Devices, g_target: ArrayLike, generator: np.random.Generator) -> Array:
+    """Return targets with programming noise, never negative."""
+    g = targets(family, g_target)
+    noise = family.programming_sigma(g) * generator.standard_normal(g.shape)
+    return np.maximum(g + noise, 0.0)
+
+
 def noisy(
     family: Devices, g_programmed: ArrayLike, state: Array, t: float, generator: np.random.Generator
 ) -> Array:

@@ -18,7 +18,14 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from spikewright.errors import SubstrateError, explain
-from spikewright.substrates.pcm.fits import check_family, elapsed, noisy, polynomial, targets
+from spikewright.substrates.pcm.fits import (
+    check_family,
+    elapsed,
+    noisy,
+    polynomial,
+    programmed,
+    targets,
+)
 from spikewright.units import uS
 
 Array = NDArray[np.float64]
@@ -77,9 +84,7 @@ class OxideRram:
 
     def program(self, g_target: ArrayLike, generator: np.random.Generator) -> Array:
         """Return the conductance 1 s after programming, S, never negative."""
-        g = targets(self, g_target)
-        noise = self.programming_sigma(g) * generator.standard_normal(g.shape)
-        return np.maximum(g + noise, 0.0)
+        return programmed(self, g_target, generator)
 
     def drift_exponent(self, g_target: ArrayLike, generator: np.random.Generator) -> Array:
         """Return zeros: this family relaxes, it has no drift exponent."""

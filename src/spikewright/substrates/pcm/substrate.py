@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 from spikewright.engines.recording import Recording
 from spikewright.errors import LimitError, Problems, SubstrateError, explain
 from spikewright.network.graph import Network, Population, Projection
-from spikewright.network.topology import Conv, Dense, OneToOne, Sparse, Topology
+from spikewright.network.topology import Dense, OneToOne, Sparse, Topology
+from spikewright.network.windows import Conv
 from spikewright.substrates.base import (
     Change,
     Chip,
@@ -32,6 +33,7 @@ from spikewright.substrates.pcm.crossbar import ProgramDevices, Programmed, is_a
 from spikewright.substrates.pcm.devices import PcmLike
 from spikewright.substrates.pcm.fits import Devices
 from spikewright.substrates.pcm.model import Converter
+from spikewright.substrates.pcm.tile import tiles
 
 YEAR = 365.25 * 86400.0
 
@@ -87,10 +89,7 @@ class Pcm(Substrate):
             raise SubstrateError(
                 explain("pcm", "time since programming", found=self.time, expected="0 s or more")
             )
-        if self.preset not in self.presets():
-            raise SubstrateError(
-                explain("pcm", f"no preset {self.preset!r}", expected=", ".join(self.presets()))
-            )
+        self.check_preset(self.preset)
 
     @property
     def chip(self) -> Chip:
@@ -256,20 +255,16 @@ def _blocks(
         conductance = _row_conductance(topology, made, pre)
         return [_Block(scaled, post.shape, used_rows, used_columns, conductance, None, post)]
     blocks = []
-    for a in range(0, pre.n, rows):
-        for b in range(0, post.n, columns):
-            part = values[b : b + columns, a : a + rows]
-            n_post, n_pre = part.shape
-            source = np.repeat(np.arange(a, a + n_pre), n_post)
-            target = np.tile(np.arange(n_post), n_pre)
-            sparse = Sparse.from_edges(source, target, part.T.ravel(), n_pre=pre.n, n_post=n_post)
-            conductance = np.zeros(pre.n)
-            conductance[a : a + n_pre] = made.total[b : b + columns, a : a + rows].sum(axis=0)
-            blocks.append(
-                _Block(
-                    sparse, (n_post,), n_pre, n_post, conductance, np.arange(b, b + n_post), post
-                )
-            )
+    for posts, pres in tiles(values.shape, rows=rows, columns=columns):
+        part = values[posts, pres]
+        n_post, n_pre = part.shape
+        source = np.repeat(np.arange(pres.start, pres.stop), n_post)
+        target = np.tile(np.arange(n_post), n_pre)
+        sparse = Sparse.from_edges(source, target, part.T.ravel(), n_pre=pre.n, n_post=n_post)
+        conductance = np.zeros(pre.n)
+        conductance[pres] = made.total[posts, pres].sum(axis=0)
+        kept = np.arange(posts.start, posts.stop)
+        blocks.append(_Block(sparse, (n_post,), n_pre, n_post, conductance, kept, post))
     return blocks
 
 

@@ -23,7 +23,7 @@ from spikewright.rng import key
 from spikewright.substrates.pcm.devices import Hermes, PcmLike
 from spikewright.substrates.pcm.fits import Devices
 from spikewright.substrates.pcm.oxides import CmoHfox, OxideRram
-from spikewright.testing.verify.case import Case
+from spikewright.testing.verify.case import Case, difference
 from spikewright.testing.verify.folder import Arrays, cases_in
 from spikewright.units import uS
 
@@ -77,7 +77,7 @@ def compare(file: str, arrays: Arrays, seed: int) -> list[Case]:
     unknown = sorted(set(arrays) - used)
     if unknown or not cases:
         listed = ", ".join(unknown) or "no family of devices"
-        cases.append(Case(file, False, f"not recognised: {listed}"))
+        cases.append(Case(file, False, f"not recognized: {listed}"))
     return cases
 
 
@@ -170,18 +170,10 @@ def _case(name: str, found: _Statistics, stored: tuple[Array, ...], full: float,
     )
     worst = []
     for what, ours, theirs, scale, tolerance, unit in checks:
-        if ours.shape != theirs.shape:
-            return Case(name, False, f"{what}: shape {theirs.shape}, expected {ours.shape}")
+        wrong = difference(what, ours, theirs, tolerance=tolerance, scale=scale, of=unit)
+        if wrong:
+            return Case(name, False, wrong)
         error = np.abs(ours - theirs) / scale
-        wrong = np.argwhere(~(error <= tolerance))
-        if len(wrong):
-            at = tuple(int(n) for n in wrong[0])
-            return Case(
-                name,
-                False,
-                f"{what}{list(at)}: {ours[at]:.6g}, expected {theirs[at]:.6g}; "
-                f"off by {error[at]:.2%} {unit}, tolerance {tolerance:.0%}",
-            )
         worst.append(f"{what} {error.max(initial=0.0):.2%} <= {tolerance:.0%} {unit}")
     return Case(name, True, "equal: " + ", ".join(worst))
 
@@ -207,16 +199,9 @@ def _noise_free(name: str, arrays: Arrays) -> Case:
     g, nu = np.asarray(arrays["det_g"], np.float64), np.asarray(arrays["det_nu"], np.float64)
     theirs = np.asarray(arrays["det_drift"], np.float64)
     ours = np.array([family.drift(g * uS, nu, float(t)) / uS for t in arrays["det_t"]])
-    if ours.shape != theirs.shape:
-        return Case(name, False, f"det_drift: shape {theirs.shape}, expected {ours.shape}")
-    error = np.abs(ours - theirs) / np.maximum(np.abs(theirs), SMALLEST_DEVIATION)
-    wrong = np.argwhere(~(error <= DRIFT))
-    if len(wrong):
-        at = tuple(int(n) for n in wrong[0])
-        return Case(
-            name,
-            False,
-            f"det_drift{list(at)}: {ours[at]:.7g}, expected {theirs[at]:.7g}; "
-            f"off by {error[at]:.2g} relative, tolerance {DRIFT:g}",
-        )
+    scale = np.maximum(np.abs(theirs), SMALLEST_DEVIATION)
+    wrong = difference("det_drift", ours, theirs, tolerance=DRIFT, scale=scale, of="relative")
+    if wrong:
+        return Case(name, False, wrong)
+    error = np.abs(ours - theirs) / scale
     return Case(name, True, f"equal: {error.max(initial=0.0):.2g} <= {DRIFT:g} relative")

@@ -55,7 +55,7 @@ def cases_in(folder: Path, compare: Callable[[str, Arrays], list[Case]]) -> list
     cases: list[Case] = []
     for path in files:
         if path.suffix != ".npz":
-            cases.append(Case(path.name, False, "not recognised"))
+            cases.append(Case(path.name, False, "not recognized"))
             continue
         try:
             cases += compare(path.name, read_npz(path))

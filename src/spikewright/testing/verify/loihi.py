@@ -1,4 +1,7 @@
-"""Loihi vectors: every case is built as a Network of Loihi's neurons, run on an engine, and compared bit for bit."""
+"""Loihi vectors: every case is built as a Network of Loihi's neurons, run on an engine, and compared bit for bit.
+
+Longer than most files: a function per kind of case.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +27,7 @@ from spikewright.network import (
 )
 from spikewright.substrates.loihi import model as chip
 from spikewright.substrates.loihi.learning import Stdp
-from spikewright.testing.verify.case import Case
+from spikewright.testing.verify.case import Case, difference
 from spikewright.testing.verify.folder import cases_of
 
 Arrays = Mapping[str, NDArray[Any]]
@@ -48,23 +51,13 @@ def compare(arrays: Arrays) -> str:
     meta = json.loads(str(arrays["meta"]))
     kind = meta["kind"]
     if kind not in KINDS:
-        return f"not recognised: kind {kind!r}; known are {', '.join(KINDS)}"
+        return f"not recognized: kind {kind!r}; known are {', '.join(KINDS)}"
     return KINDS[kind](arrays, meta)
 
 
 def first_difference(name: str, found: NDArray[Any], expected: NDArray[Any]) -> str:
-    """Return where two integer traces differ first, or ""."""
-    expected = np.asarray(expected, np.int64)
-    if found.shape != expected.shape:
-        return f"{name}: shape {found.shape}, expected {expected.shape}"
-    wrong = np.argwhere(np.asarray(found) != expected)
-    if not len(wrong):
-        return ""
-    place = tuple(int(i) for i in wrong[0])
-    return (
-        f"{name}: {len(wrong)} values differ, first at step {place[0]}, neuron {place[1:]}: "
-        f"found {int(found[place])}, expected {int(expected[place])}"
-    )
+    """Return where two integer traces (step, neuron) differ first, or ""."""
+    return difference(name, found, np.asarray(expected, np.int64))
 
 
 def _first(*differences: str) -> str:

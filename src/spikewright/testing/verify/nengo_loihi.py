@@ -24,7 +24,7 @@ def compare(arrays: Arrays) -> str:
     """Run one case; return "" where equal, else the first difference."""
     meta = json.loads(str(arrays["meta"]))
     if meta["kind"] != "nengo_loihi_emulator":
-        return f"not recognised: kind {meta['kind']!r}"
+        return f"not recognized: kind {meta['kind']!r}"
     params = {
         "du": meta["decay_u"],
         "dv": meta["decay_v"],

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from spikewright.engines import run
 from spikewright.errors import FormatError, SpikewrightError, VerifyError, explain
 from spikewright.network.nir import Current, Imported, Node, from_nir, read_document
-from spikewright.testing.verify.case import Case
+from spikewright.testing.verify.case import Case, difference
 from spikewright.testing.verify.folder import ASIDE, read_npz
 
 ENGINE = "reference"
@@ -95,7 +95,7 @@ def _file(
             return _outputs(graph, read_npz(path), name, DT)
         if path.with_suffix(".nir").is_file():
             return []
-        return [Case(name, False, f"not recognised: there is no {path.stem}.nir beside it")]
+        return [Case(name, False, f"not recognized: there is no {path.stem}.nir beside it")]
     if path.suffix == ".csv":
         return [_published_trace(path, name)]
     if path.suffix == ".npy":
@@ -104,7 +104,7 @@ def _file(
         return [
             Case(name, True, "informative: parameters that the paper's networks were trained with")
         ]
-    return [Case(name, False, "not recognised")]
+    return [Case(name, False, "not recognized")]
 
 
 def _elsewhere(root: Path, name: str) -> Path | None:
@@ -220,18 +220,8 @@ def _layer_1(
 
 def _difference(got: NDArray[Any], wanted: NDArray[Any]) -> str:
     """Return "" where equal (spikes exactly, analog to `ANALOG`), else the first difference and its size."""
-    if got.shape != wanted.shape:
-        return f"shape {got.shape}, expected {wanted.shape}"
     tolerance = 0.0 if wanted.dtype.kind in "bui" else ANALOG
-    off = np.abs(got - wanted.astype(np.float64))
-    wrong = ~(off <= tolerance)
-    if not np.any(wrong):
-        return ""
-    first = tuple(int(i) for i in np.argwhere(wrong)[0])
-    return (
-        f"{int(wrong.sum())} of {wrong.size} values differ, by up to {np.nanmax(off):.3g}; first at step "
-        f"{first[0]}, neuron {first[1:]}: found {got[first]:.9g}, expected {wanted[first]:.9g}"
-    )
+    return difference("output", got, wanted.astype(np.float64), tolerance=tolerance)
 
 
 def _table(path: Path) -> NDArray[Any]:

@@ -23,7 +23,7 @@ from spikewright.substrates.pcm.converters import (
     multiply,
 )
 from spikewright.substrates.pcm.wires import Wires
-from spikewright.testing.verify.case import Case
+from spikewright.testing.verify.case import Case, difference
 from spikewright.testing.verify.folder import Arrays, cases_in
 
 CONVERSION, WIRES = 1e-5, 1e-3
@@ -63,14 +63,14 @@ def compare(file: str, arrays: Arrays) -> list[Case]:
     unknown = sorted(set(arrays) - used)
     if unknown or not cases:
         listed = ", ".join(unknown) or "no case"
-        cases.append(Case(file, False, f"not recognised: {listed}"))
+        cases.append(Case(file, False, f"not recognized: {listed}"))
     return cases
 
 
 def _conversion(name: str, case: str, arrays: Arrays) -> Case:
     inp_res, out_res, out_bound, ir_drop, nonlinearity = (float(v) for v in arrays[f"P_{case}"])
     if ir_drop or nonlinearity:
-        return Case(name, False, "not recognised: wires or nonlinearity beside converters")
+        return Case(name, False, "not recognized: wires or nonlinearity beside converters")
     words = case.split("_")
     converters = Converters(
         Quantizer(inp_res),
@@ -95,16 +95,8 @@ def _wires(name: str, case: str, arrays: Arrays) -> Case:
 
 
 def _case(name: str, found: NDArray[Any], stored: NDArray[Any], tolerance: float) -> Case:
-    if found.shape != stored.shape:
-        return Case(name, False, f"shape {stored.shape}, expected {found.shape}")
+    wrong = difference("y", found, stored, tolerance=tolerance)
+    if wrong:
+        return Case(name, False, wrong)
     error = np.abs(found - stored)
-    wrong = np.argwhere(~(error <= tolerance))
-    if len(wrong):
-        at = tuple(int(n) for n in wrong[0])
-        return Case(
-            name,
-            False,
-            f"y{list(at)}: {found[at]:.7g}, expected {stored[at]:.7g}; "
-            f"off by {error[at]:.2g}, tolerance {tolerance:g}",
-        )
     return Case(name, True, f"equal: {error.max(initial=0.0):.2g} <= {tolerance:g}")
