@@ -22,6 +22,15 @@ def test_engines_by_name():
     assert isinstance(engines.get(), Cpu), "auto"
 
 
+def test_a_run_that_asks_for_gigabytes_is_refused_at_once():
+    with pytest.raises(EngineError) as caught:
+        engines.run(NETWORK, steps=10**12, record={"n": ("v",)}, engine="reference")
+    assert str(caught.value) == (
+        "run: would record more than memory holds; found 22351.7 GiB, expected 8 GiB at most — "
+        "run fewer steps or samples at a time, going on from `recording.state`"
+    )
+
+
 def test_unknown_engine():
     with pytest.raises(EngineError) as caught:
         engines.get("warp")

@@ -16,6 +16,9 @@ from spikewright.errors import EngineError, Problems, explain
 from spikewright.events import Events, bin_events
 from spikewright.network.graph import Network
 
+MEMORY_LIMIT = 8 * 2**30
+"""Bytes that the counts and traces of one run may take."""
+
 Inputs = Mapping[str, Any]
 """Population or "population.port" -> array `T B *shape`, Events, or a list of Events (one per sample)."""
 
@@ -80,7 +83,7 @@ class Engine(ABC):
 
         Raises
         ------
-        EngineError : inputs, record or state do not fit the network
+        EngineError : inputs, record or state do not fit the network; what is recorded would not fit the memory
         """
         program = lower(network)
         arrays, steps, batch = read_inputs(network, inputs or {}, steps, batch)
@@ -89,6 +92,7 @@ class Engine(ABC):
         for name in kept:
             if name not in network.populations:
                 raise EngineError(explain("run(spikes=)", f"no population {name!r}"))
+        _check_memory(network, wanted, steps * batch)
         if state is None:
             state = start(program, batch)
         else:
@@ -100,6 +104,22 @@ class Engine(ABC):
     @abstractmethod
     def _advance(self, program: Program, request: Request) -> Recording:
         """Run a request that was checked. Must not change its state."""
+
+
+def _check_memory(network: Network, record: Mapping[str, tuple[str, ...]], rows: int) -> None:
+    """Refuse a run whose counts per step and traces, 8 bytes each, could not be kept."""
+    values = len(network.populations)
+    values += sum(network.populations[name].n * len(kept) for name, kept in record.items())
+    if 8 * rows * values > MEMORY_LIMIT:
+        raise EngineError(
+            explain(
+                "run",
+                "would record more than memory holds",
+                found=f"{8 * rows * values / 2**30:.1f} GiB",
+                expected=f"{MEMORY_LIMIT / 2**30:.0f} GiB at most",
+                cure="run fewer steps or samples at a time, going on from `recording.state`",
+            )
+        )
 
 
 def start(program: Program, batch: int) -> State:

@@ -76,6 +76,7 @@ class Synapses:
 
 
 def check_memory(where: str, size: int) -> None:
+    """Raise NetworkError where writing synapses out would take `size` bytes, more than `MEMORY_LIMIT`."""
     if size > MEMORY_LIMIT:
         raise NetworkError(
             explain(
@@ -89,6 +90,7 @@ def check_memory(where: str, size: int) -> None:
 
 
 def frozen(values: ArrayLike, *, real: bool = False) -> NDArray[Any]:
+    """Return values as float64, whole numbers as int64 unless `real`; an own copy that cannot be written to."""
     array = np.array(values)
     if array.dtype.kind in "bui":
         array = array.astype(np.float64 if real else np.int64)
