@@ -85,3 +85,23 @@ def test_interrupted(call: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     found = call("list engines")
     assert found.status == 130
     assert "interrupted" in found.err
+
+
+@pytest.mark.parametrize(
+    ("error", "message"),
+    [
+        (ModuleNotFoundError("no", name="h5py.h5"), "h5py.h5: needed here, but not installed — pip install 'h5py'"),
+        (MemoryError("8 TiB"), "memory: not enough for this; found 8 TiB"),
+    ],
+)  # fmt: skip
+def test_what_the_machine_lacks_is_one_message(
+    call: Any, monkeypatch: pytest.MonkeyPatch, error: Exception, message: str
+) -> None:
+    def fail() -> None:
+        raise error
+
+    monkeypatch.setattr(import_module("spikewright.cli.list"), "engines", fail)
+    found = call("list engines")
+    assert (found.status, found.out) == (2, "")
+    assert message in found.err
+    assert len(found.err.splitlines()) == 1

@@ -71,7 +71,7 @@ def test_files_of_the_wrong_kind(files: Path) -> None:
 
 def test_arrays_of_objects_are_never_loaded(tmp_path: Path) -> None:
     np.savez(tmp_path / "x.npz", a=np.array([{}], dtype=object))
-    with pytest.raises(FormatError, match=r"is a damaged \.npz"):
+    with pytest.raises(FormatError, match="holds Python objects, which are never loaded"):
         read_arrays(tmp_path / "x.npz")
 
 

@@ -53,6 +53,17 @@ def test_bad_files_give_one_line_and_no_output(
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize("name", ["file", "allow_pickle", "größe", "a.b"])
+def test_outputs_of_any_name_are_kept(call: Any, tmp_path: Path, name: str) -> None:
+    from spikewright.network import LIF, chain, dense, neurons, source
+
+    net = chain(source(4), dense(3), neurons(LIF, name=name), dt=1e-3, seed=1)
+    store.save(net, tmp_path / "net.h5")
+    assert call("run net.h5 --steps 3 --out out.npz").status == 0
+    with np.load(tmp_path / "out.npz") as file:
+        assert file[name].shape == (3, 1, 3)
+
+
 # --- compile --------------------------------------------------------------------------------------
 
 
@@ -77,6 +88,9 @@ def test_compile_takes_options(call: Any) -> None:
         ("compile @net.h5 loihi -o color=3", "substrate 'loihi': bad option"),
         ("compile @net.h5 loihi -o color", "--option: not an option"),
         ("compile @net.h5 ideal --out nowhere/low.h5", "found no such folder"),
+        ("compile @net.h5 ideal --out low.nir", "unknown ending; found '.nir', expected .h5"),
+        ("compile @net.h5 ideal --dt 1", "--dt: is for NIR graphs"),
+        ("compile @net.h5 pcm -o time=soon", "found time='soon', expected time: float"),
     ],
 )
 def test_compile_refuses(call: Any, line: str, message: str) -> None:
@@ -197,6 +211,8 @@ def test_convert_to_nir_and_back(call: Any, tmp_path: Path) -> None:
     [
         ("convert @net.h5 a.txt", "unknown ending; found '.txt', expected .nir or .h5"),
         ("convert @net.nir a.h5 --reset up", "--reset: unknown; found 'up'"),
+        ("convert @net.h5 a.nir --current exact", "--current: is for NIR graphs"),
+        ("convert @net.h5 a.nir --dt 1", "--dt: is for NIR graphs"),
         (
             "convert @net.nir a.h5 --current up",
             "--current: unknown; found 'up', expected sequential",
@@ -225,6 +241,11 @@ def test_compare_a_network(call: Any, tmp_path: Path) -> None:
     [
         ("compare nothing", "neither a data set nor a file; expected digits"),
         ("compare digits --out nowhere/a.html", "found no such folder"),
+        ("compare digits --out .", ".: cannot be written; found a folder"),
+        ("compare digits --engine nope", "engine: unknown; found 'nope'"),
+        ("compare digits --inputs @arrays.npz", "--inputs: is for networks; found 'digits'"),
+        ("compare @net.h5 --steps 3 --epochs 3", "--epochs: is for data sets"),
+        ("compare @net.h5 --steps 0", "greater than or equal to 1"),
         ("compare @net.h5 --substrates nope --steps 3", "substrates: unknown; found nope"),
         ("compare fsdd", "data set 'fsdd': its files are not shipped — say --data FOLDER"),
     ],
@@ -243,6 +264,25 @@ def test_compare_digits_trains_once_and_says_cached(call: Any, tmp_path: Path) -
     again = call(line)
     assert "seed 0 cached" in again.json["about"]["training"]
     assert again.json["rows"][0]["score"] == first.json["rows"][0]["score"]
+
+
+def test_names_are_drawn_as_they_are(call: Any, tmp_path: Path) -> None:
+    from spikewright.network import LIF, chain, dense, neurons, source
+
+    net = chain(
+        source(4), dense(3), neurons(LIF, name=r"$\frac$"), dt=1e-3, seed=1, name="$_<script>"
+    )
+    store.save(net, tmp_path / "net.h5")
+    assert call("show net.h5 --picture a.png").status == 0
+    assert call("compare net.h5 --steps 9 --substrates ideal").status == 0
+    assert "_<script>" not in (tmp_path / "compare-net.html").read_text(encoding="utf-8")
+
+
+def test_compare_of_nothing(call: Any, tmp_path: Path) -> None:
+    np.savez(tmp_path / "none.npz", input=np.zeros((0, 1, 4)))
+    found = call("compare @net.h5 --inputs none.npz")
+    assert (found.status, found.out) == (2, "")
+    assert "there is nothing to compare; found 0 steps" in found.err
 
 
 def test_compare_that_is_interrupted(call: Any, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -284,6 +324,7 @@ def test_train_keeps_its_work_and_writes_a_network(call: Any, tmp_path: Path) ->
         ("train digits --recipe nope", "recipe 'nope': unknown"),
         ("train nope", "recipe 'nope': unknown"),
         ("train digits --out a.txt", "unknown ending; found '.txt'"),
+        ("train digits --out nowhere/a.h5", "cannot be written; found no such folder"),
         ("train digits --data .", "--data: not for 'digits'"),
         ("train digits --through nope", "substrate 'nope': not installed"),
     ],

@@ -647,6 +647,7 @@ class TestBadInput:
                     "types do not match", "gives shape (2,)", "expected (2, 1)")  # fmt: skip
         self.broken(tmp_path, put("nodes/input/shape", [4.5]), "not whole numbers")
         self.broken(tmp_path, put("nodes/input/shape", [-4]), "impossible shape")
+        self.broken(tmp_path, put("nodes/input/shape", [2**40]), "268435456 in all at most")
         self.broken(tmp_path, put("nodes/fc/bias", np.zeros(7)), "bias has shape (7,)")
         self.broken(tmp_path, put("edges", [["input", "gone"]]), "names 'gone'", "not a node")
         self.broken(tmp_path, put("edges", [["input", "fc", "cell"]]), "wrong shape")

@@ -35,6 +35,19 @@ class Verbs(TyperGroup):
         except SpikewrightError as error:
             complain(str(error))
             raise typer.Exit(USAGE) from None
+        except ModuleNotFoundError as error:
+            if not error.name or error.name.startswith("spikewright"):
+                raise
+            complain(
+                f"{error.name}: needed here, but not installed — pip install '{error.name.partition('.')[0]}', or "
+                "install spikewright again with all it needs"
+            )
+            raise typer.Exit(USAGE) from None
+        except MemoryError as error:
+            complain(
+                f"memory: not enough for this; found {error} — take fewer steps or samples, or a larger machine"
+            )
+            raise typer.Exit(USAGE) from None
         except KeyboardInterrupt as stop:
             complain(str(stop) or "interrupted; what was finished is kept")
             raise typer.Exit(INTERRUPTED) from None

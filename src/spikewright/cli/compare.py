@@ -31,7 +31,9 @@ def compare(
     inputs: Path | None = typer.Option(
         None, "--inputs", help="With a network: .npz, one array T B N per input."
     ),
-    steps: int | None = typer.Option(None, "--steps", help="With a network: steps of the run."),
+    steps: int | None = typer.Option(
+        None, "--steps", min=1, help="With a network: steps of the run."
+    ),
     dt: float | None = DT,
     substrates: str = typer.Option(
         "", "--substrates", help="Names with commas between; default: all installed."
@@ -67,6 +69,7 @@ def compare(
     command goes on where it stopped, and the next one finds them. Exit status 1: some substrate could not take
     the network.
     """
+    from spikewright.cli.documents import check_place
     from spikewright.data import DATASETS
     from spikewright.errors import UsageError, explain
 
@@ -81,9 +84,29 @@ def compare(
             )
         )
     target = out or Path(f"compare-{what if what in DATASETS else path.stem}.html")
-    if not target.parent.is_dir():
-        raise UsageError(explain(str(target), "cannot be written", found="no such folder"))
-    from spikewright import report
+    check_place(target)
+    for name, value, with_data in (
+        ("--events", events, False),
+        ("--inputs", inputs, False),
+        ("--steps", steps, False),
+        ("--dt", dt, False),
+        ("--data", data, True),
+        ("--samples", samples, True),
+        ("--epochs", epochs, True),
+        ("--damage", damage or None, True),
+    ):
+        if value is not None and with_data != (what in DATASETS):
+            raise UsageError(
+                explain(
+                    name,
+                    f"is for {'data sets' if with_data else 'networks'}",
+                    found=repr(what),
+                    cure="leave it out",
+                )
+            )
+    from spikewright import engines, report
+
+    engines.get(engine)
 
     with Bars(shown=True) as bars:
         if what in DATASETS:

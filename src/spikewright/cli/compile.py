@@ -23,8 +23,19 @@ def compile_(
     """Lower a network to a substrate; say what was changed and why, and where it lies."""
     from spikewright import substrates
     from spikewright.cli.documents import read_network
+    from spikewright.errors import UsageError, explain
     from spikewright.report.pictures import layout
 
+    if out is not None and out.suffix not in (".h5", ".hdf5"):
+        raise UsageError(
+            explain(
+                str(out),
+                "unknown ending",
+                found=repr(out.suffix),
+                expected=".h5",
+                cure="`spikewright convert` makes .nir of it",
+            )
+        )
     options = dict(read_option(text) for text in option)
     found, _ = read_network(network, dt=dt)
     compiled = substrates.get(substrate, **options).compile(found, seed=seed)

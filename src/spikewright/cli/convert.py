@@ -43,6 +43,7 @@ def convert(
         read_network,
         write_network,
     )
+    from spikewright.errors import UsageError, explain
 
     check_ending(target)
     kind = kind_of(source)
@@ -61,7 +62,12 @@ def convert(
         network = imported.network
         reports["read"] = imported.report
     else:
-        network, _ = read_network(source)
+        for name, value in (("current", current), ("reset", reset)):
+            if value is not None:
+                raise UsageError(
+                    explain(f"--{name}", "is for NIR graphs", found=source, cure="leave it out")
+                )
+        network, _ = read_network(source, dt=dt)
     written = write_network(network, target, retime=not keep_delays)
     if written is not None:
         reports["written"] = written

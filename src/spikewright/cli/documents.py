@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+import os
 import zipfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,7 +15,8 @@ if TYPE_CHECKING:
     from spikewright.network.graph import Network
 
 HDF5 = b"\x89HDF\r\n\x1a\n"
-ZIP = b"PK\x03\x04"
+ZIP = (b"PK\x03\x04", b"PK\x05\x06")
+"""How a zip begins; the second is one without entries."""
 
 
 class Kind(enum.Enum):
@@ -98,8 +100,18 @@ def read_network(path: Path, *, dt: float | None = None) -> tuple[Network, Any]:
     Raises
     ------
     FormatError : it cannot be read, or holds no network
+    UsageError : `dt` is given for a network that has its own
     """
     kind = kind_of(path)
+    if kind is Kind.NETWORK and dt is not None:
+        raise UsageError(
+            explain(
+                "--dt",
+                "is for NIR graphs; the network has its own",
+                found=path,
+                cure="leave it out",
+            )
+        )
     if kind is Kind.NETWORK:
         from spikewright.network.store import load
 
@@ -121,6 +133,23 @@ def check_ending(path: Path) -> None:
     if path.suffix not in (".nir", ".h5", ".hdf5"):
         raise UsageError(
             explain(str(path), "unknown ending", found=repr(path.suffix), expected=".nir or .h5")
+        )
+
+
+def check_place(path: Path) -> None:
+    """Raise UsageError where a file cannot be put there: to be called before long work, not after it."""
+    found = None
+    if path.is_dir():
+        found = "a folder"
+    elif path.exists() and not path.is_file():
+        found = "a device or a pipe"
+    elif not path.parent.is_dir():
+        found = "no such folder"
+    elif not os.access(path.parent, os.W_OK):
+        found = "a folder that may not be written"
+    if found:
+        raise UsageError(
+            explain(str(path), "cannot be written", found=found, cure="choose another place")
         )
 
 
@@ -167,21 +196,24 @@ def read_arrays(path: Path) -> dict[str, Any]:
                 str(path), "holds no plain arrays", expected="an .npz, one array per population"
             )
         )
-    import zlib
+    from spikewright.files import read_arrays as read
 
+    return dict(read(path))
+
+
+def write_arrays(arrays: dict[str, Any], path: Path) -> None:
+    """Write an .npz file, whole or not at all; any name will do, also those that `numpy.savez` keeps for itself."""
     import numpy as np
 
-    with zipfile.ZipFile(path) as archive:
-        size = sum(info.file_size for info in archive.infolist())
-    if size > 4 * 2**30:
-        raise FormatError(
-            explain(str(path), "is too large", found=f"{size} bytes", expected="at most 4 GiB")
-        )
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            return {name: file[name] for name in file.files}
-    except (OSError, ValueError, EOFError, KeyError, zlib.error, zipfile.BadZipFile) as error:
-        raise FormatError(explain(str(path), f"is a damaged .npz: {error}")) from error
+    from spikewright.files import replacing
+
+    with (
+        replacing(path) as temporary,
+        zipfile.ZipFile(temporary, "w", zipfile.ZIP_DEFLATED) as archive,
+    ):
+        for name, array in arrays.items():
+            with archive.open(f"{name}.npy", "w", force_zip64=True) as file:
+                np.lib.format.write_array(file, np.asarray(array), allow_pickle=False)
 
 
 def read_inputs(network: Network, events: Path | None, arrays: Path | None) -> dict[str, Any]:

@@ -23,7 +23,7 @@ def run(
     json: bool = JSON,
 ) -> None:
     """Run a network and say how much it did; `--out` keeps what its outputs sent."""
-    from spikewright.cli.documents import read_inputs, read_network
+    from spikewright.cli.documents import read_inputs, read_network, write_arrays
     from spikewright.engines import run as run_network
     from spikewright.report.metrics import activity
 
@@ -32,13 +32,7 @@ def run(
         found, read_inputs(found, events, inputs), engine=engine, steps=steps, seed=seed
     )
     if out is not None:
-        import numpy as np
-
-        from spikewright.files import replacing
-
-        arrays = {name: recording.dense(name) for name in found.outputs}
-        with replacing(out) as temporary, open(temporary, "wb") as file:
-            np.savez_compressed(file, allow_pickle=False, **arrays)
+        write_arrays({name: recording.dense(name) for name in found.outputs}, out)
         say(f"outputs: {out}")
     spikes = {n: int(recording.sent[n].sum()) for n in found.populations}
     result = {

@@ -215,8 +215,8 @@ def _draw_network(figure: Any, network: Any) -> None:
         shape = " x ".join(map(str, p.shape))
         axes.text(
             x, y, f"{name}\n{p.model.name}\n{shape}", ha="center", va="center", fontsize=8,
-            bbox={"boxstyle": "round,pad=0.5", "fc": "white", "ec": "black"},
+            bbox={"boxstyle": "round,pad=0.5", "fc": "white", "ec": "black"}, parse_math=False,
         )  # fmt: skip
     axes.set_xlim(-0.6, max(columns) + 0.6)
     axes.set_ylim(-tallest / 2 - 0.3, tallest / 2 + 0.3)
-    axes.set_title(network.name)
+    axes.set_title(network.name, parse_math=False)

@@ -29,10 +29,11 @@ def train(
     json: bool = JSON,
 ) -> None:
     """Train a network. Ctrl-C keeps everything (exit status 130); the same command goes on from there."""
-    from spikewright.cli.documents import check_ending, write_network
+    from spikewright.cli.documents import check_ending, check_place, write_network
 
     if out is not None:
         check_ending(out)
+        check_place(out)
     from spikewright import substrates
     from spikewright.report.trainings import Trainings
 

@@ -37,7 +37,10 @@ def fetch(name: str, like: dict[str, tuple[tuple[int, ...], str]]) -> Arrays | N
         with path.open("rb") as raw, np.load(raw, allow_pickle=False) as file:
             arrays = {each: file[each] for each in like}
     # every way in which a zip of arrays can be broken; the answer is to compute again
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error, MemoryError):
+    except (
+        OSError, ValueError, TypeError, KeyError, EOFError, SyntaxError, RuntimeError, MemoryError,
+        OverflowError, zipfile.BadZipFile, zlib.error,
+    ):  # fmt: skip
         return None
     fits = all(
         arrays[each].shape == shape and arrays[each].dtype == np.dtype(dtype)

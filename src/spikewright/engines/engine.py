@@ -208,7 +208,12 @@ def read_inputs(
             "inputs", "longer than the run", found=max(lengths), expected=f"<= {steps} steps"
         )
     if steps < 0 or any(n < 1 for n in batches):
-        problems.add("run", "needs steps >= 0 and batch >= 1", found=(steps, batches))
+        problems.add(
+            "run",
+            "needs steps and samples",
+            found=f"{steps} steps, {min(batches, default=1)} samples",
+            expected="0 steps or more, 1 sample or more",
+        )
     problems.raise_as(EngineError)
     return found, steps, next(iter(batches), 1)
 

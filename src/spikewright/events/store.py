@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 
 from spikewright.errors import EventError, FormatError, explain
 from spikewright.events.stream import Events
-from spikewright.files import replacing
+from spikewright.files import replacing, replacing_hdf5
 
 FORMAT = "spikewright-events"
 VERSION = 1
@@ -51,8 +51,7 @@ def save(events: Events, path: str | os.PathLike[str]) -> None:
     """
     target = Path(path)
     write = _write_npz if _is_npz(target) else _write_h5
-    with replacing(target) as temporary:
-        write(events, temporary)
+    write(events, target)
 
 
 def load(path: str | os.PathLike[str]) -> Events:
@@ -162,15 +161,14 @@ _ZIP_ERRORS = (
 
 
 def _write_npz(events: Events, path: Path) -> None:
-    with open(path, "wb") as out:
+    with replacing(path) as temporary, open(temporary, "wb") as out:
         np.savez(
             out,
-            allow_pickle=False,
             format=np.array(FORMAT),
             version=np.array(VERSION, "<i8"),
             tick=np.array(events.tick, "<f8"),
             shape=np.array(events.shape, "<i8"),
-            **_arrays(events),
+            **_arrays(events),  # type: ignore[arg-type]
         )
 
 
@@ -244,10 +242,8 @@ def _member(
 
 
 def _write_h5(events: Events, path: Path) -> None:
-    import h5py
-
     # from version 1.10 of the file format on, HDF5 checks all of its own structures by checksums
-    with h5py.File(path, "w", libver=("v110", "v110")) as file:
+    with replacing_hdf5(path, libver=("v110", "v110")) as file:
         file.attrs["format"] = np.bytes_(FORMAT)
         file.attrs["version"] = np.int64(VERSION)
         file.attrs["tick"] = np.float64(events.tick)

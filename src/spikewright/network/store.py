@@ -21,6 +21,7 @@ Longer than most files: writer and reader of one layout stand side by side.
 from __future__ import annotations
 
 import json
+import math
 import os
 from collections.abc import Mapping
 from dataclasses import fields
@@ -29,7 +30,7 @@ from typing import Any
 import numpy as np
 
 from spikewright.errors import FormatError, ModelError, NetworkError, explain
-from spikewright.files import replacing
+from spikewright.files import replacing_hdf5
 from spikewright.network.compose import TOPOLOGIES, Compose
 from spikewright.network.graph import Method, Network, Population, Projection, Propagation
 from spikewright.network.hdf5 import Source, opened, put
@@ -42,6 +43,8 @@ MAX_TEXT = 64 * 2**20
 """Characters of one JSON text."""
 MAX_JSON_DEPTH = 100
 """Lists and objects within each other."""
+MAX_NEURONS = 2**28
+"""Neurons of one population."""
 MAX_MAPS = 256
 """Compositions within compositions."""
 
@@ -66,26 +69,23 @@ def save(network: Network, path: str | os.PathLike[str]) -> None:
     """
     where = f"network {network.name!r}"
     texts = _texts(network, where)
-    with replacing(path) as temporary:
-        import h5py
-
-        with h5py.File(temporary, "w") as file:
-            put(file, "format", FORMAT)
-            put(file, "version", np.asarray(VERSION, np.int64))
-            for name, text in texts.items():
-                put(file, name, text)
-            for k, population in enumerate(network.populations.values()):
-                for part, values in (
-                    ("params", population.params),
-                    ("initial", population.initial),
-                ):
-                    for name, value in values.items():
-                        put(file, f"populations/{k}/{part}/{name}", value)
-            for k, projection in enumerate(network.projections.values()):
-                put(file, f"projections/{k}/delay", projection.delay)
-                if projection.bias is not None:
-                    put(file, f"projections/{k}/bias", projection.bias)
-                _write_topology(file.create_group(f"projections/{k}/topology"), projection.topology)
+    with replacing_hdf5(path) as file:
+        put(file, "format", FORMAT)
+        put(file, "version", np.asarray(VERSION, np.int64))
+        for name, text in texts.items():
+            put(file, name, text)
+        for k, population in enumerate(network.populations.values()):
+            for part, values in (
+                ("params", population.params),
+                ("initial", population.initial),
+            ):
+                for name, value in values.items():
+                    put(file, f"populations/{k}/{part}/{name}", value)
+        for k, projection in enumerate(network.projections.values()):
+            put(file, f"projections/{k}/delay", projection.delay)
+            if projection.bias is not None:
+                put(file, f"projections/{k}/bias", projection.bias)
+            _write_topology(file.create_group(f"projections/{k}/topology"), projection.topology)
 
 
 def _texts(network: Network, where: str) -> dict[str, str]:
@@ -346,7 +346,7 @@ def _population(
             raise ValueError(f"there is no model {number!r}")
         if not isinstance(shape, list) or not all(type(n) is int for n in shape):
             raise ValueError(f"shape {shape!r}")
-        if any(n >= 2**40 for n in shape):
+        if math.prod(max(n, 1) for n in shape) > MAX_NEURONS:
             raise ValueError(f"shape {shape!r} is too large")
         if not isinstance(about["name"], str):
             raise TypeError("the name is not text")

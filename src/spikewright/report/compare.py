@@ -189,6 +189,10 @@ def compare_network(
     lines = targets(substrates, train=False)
     started = time.monotonic()
     ideal = engines.run(network, inputs, engine=engine, seed=seed, steps=steps)
+    if ideal.steps == 0:
+        raise UsageError(
+            explain("compare", "there is nothing to compare", found="0 steps", expected="1 or more")
+        )
     task = _Task(_Given(dict(inputs), ideal), engine, seed)
     rows, failed = _rows(lines, {("as given", seed): network}, (seed,), instances, task, told)
     about = {

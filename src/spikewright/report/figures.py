@@ -32,6 +32,7 @@ CATEGORY_STYLE: Any = {
 }
 MOST_CORES_LABELLED = 48
 _STYLE: Any = {
+    "text.parse_math": False,  # names of populations are shown as they are
     "svg.fonttype": "path",
     "font.size": 9,
     "axes.spines.top": False,

@@ -57,6 +57,7 @@ def get(name: str, **options: object) -> Substrate:
     SubstrateError : no such substrate, or no such option
     """
     from importlib import import_module
+    from inspect import signature
 
     known = available()
     if name not in known:
@@ -64,8 +65,24 @@ def get(name: str, **options: object) -> Substrate:
             explain(f"substrate {name!r}", "not installed", expected=", ".join(sorted(known)))
         )
     module, _, attribute = known[name].partition(":")
+    maker = getattr(import_module(module), attribute)
+    allowed = signature(maker).parameters
+    takes_any = any(p.kind is p.VAR_KEYWORD for p in allowed.values())
+    told = ", ".join(f"{k}={v!r}" for k, v in options.items())
+    if not takes_any and not set(options) <= set(allowed):
+        raise SubstrateError(
+            explain(
+                f"substrate {name!r}",
+                "bad option",
+                found=told,
+                expected=", ".join(allowed) or "none",
+            )
+        )
     try:
-        made: Substrate = getattr(import_module(module), attribute)(**options)
+        made: Substrate = maker(**options)
     except TypeError as error:
-        raise SubstrateError(explain(f"substrate {name!r}", f"bad option: {error}")) from None
+        kinds = ", ".join(f"{k}: {allowed[k].annotation}" for k in options if k in allowed)
+        raise SubstrateError(
+            explain(f"substrate {name!r}", "bad option", found=told, expected=kinds or error)
+        ) from error
     return made

@@ -28,7 +28,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spikewright.errors import FormatError, Problems, explain
-from spikewright.files import replacing
+from spikewright.files import replacing_hdf5
 from spikewright.network.hdf5 import Source, opened, put, put_strings
 
 VERSION = "1.0.8"
@@ -233,13 +233,10 @@ def write_document(document: Document, path: str | os.PathLike[str]) -> None:
     ------
     FormatError : the place cannot be written, or a name is not text
     """
-    with replacing(path) as temporary:
-        import h5py
-
+    with replacing_hdf5(path) as file:
         try:
-            with h5py.File(temporary, "w") as file:
-                put(file, "version", document.version or VERSION)
-                _write(file.create_group("node"), document.graph)
+            put(file, "version", document.version or VERSION)
+            _write(file.create_group("node"), document.graph)
         except (ValueError, TypeError, RuntimeError) as fault:
             raise FormatError(
                 explain(str(path), "cannot be written as NIR", found=fault, cure="rename the node")

@@ -22,7 +22,7 @@ Shape = tuple[int, ...]
 NEURONS = frozenset({"I", "IF", "LI", "LIF", "CubaLI", "CubaLIF"})
 ELEMENTWISE = NEURONS | {"Scale", "Threshold", "Delay"}
 PASS = "Pass"
-MAX_NEURONS = 2**31
+MAX_NEURONS = 2**28
 """Neurons of one node; more is a damaged shape."""
 
 
@@ -237,7 +237,9 @@ def _sound(shape: Shape) -> Shape:
     for n in shape:
         size *= n
     if not shape or any(n < 1 for n in shape) or size > MAX_NEURONS:
-        raise FormatError(f"impossible shape; found {shape}, expected sizes of at least 1")
+        raise FormatError(
+            f"impossible shape; found {shape}, expected sizes of at least 1, {MAX_NEURONS} in all at most"
+        )
     return shape
 
 

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import zipfile
-import zlib
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from numpy.lib.npyio import NpzFile
 from numpy.typing import NDArray
 
-from spikewright.errors import SpikewrightError, VerifyError, explain
+from spikewright.errors import FormatError, SpikewrightError, VerifyError, explain
+from spikewright.files import read_arrays
 from spikewright.testing.verify.case import Case
 
 Arrays = Mapping[str, NDArray[Any]]
@@ -29,15 +26,10 @@ def read_npz(path: Path) -> dict[str, NDArray[Any]]:
     ------
     VerifyError : not an `.npz` file, or damaged
     """
-    # the file is opened here because np.load leaves it open where the archive is damaged
     try:
-        with path.open("rb") as handle:
-            loaded = np.load(handle, allow_pickle=False)
-            if isinstance(loaded, NpzFile):
-                return {name: loaded[name] for name in loaded.files}
-            raise ValueError("a single array")
-    except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile, zlib.error) as error:
-        raise VerifyError(explain(path.name, f"not a readable .npz file: {error}")) from None
+        return read_arrays(path)
+    except FormatError as error:
+        raise VerifyError(str(error)) from None
 
 
 def cases_in(folder: Path, compare: Callable[[str, Arrays], list[Case]]) -> list[Case]:
