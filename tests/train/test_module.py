@@ -148,12 +148,9 @@ class TestForward:
         monkeypatch.setattr(maps, "DENSE_ENTRIES", 0)
         same_as_reference(convolutional(), {"in": spikes((8, 2, 2, 9, 8))})
 
-    @pytest.mark.parametrize("name", [n for n, m in MODELS.items() if m.state and not m.integer])
+    @pytest.mark.parametrize("name", [n for n, m in MODELS.items() if m.state and m.default_port])
     def test_library_model(self, name: str) -> None:
         model = MODELS[name]
-        port = model.default_port
-        if not port:
-            pytest.skip("nothing can reach it")
         network = Network(
             dt=0.1 * ms,
             populations={"in": Population(Input, 4), "n": Population(model, 3)},
@@ -364,8 +361,6 @@ class TestGradient:
 
     @pytest.mark.parametrize("name", ["AdEx", "Izhikevich"])
     def test_of_a_model_that_diverges_before_its_reset_is_finite(self, name: str) -> None:
-        if name not in MODELS:
-            pytest.skip("not in the library")
         network = Network(
             dt=0.1 * ms,
             populations={"in": Population(Input, 2), "n": Population(MODELS[name], 3)},
