@@ -21,9 +21,12 @@ _UNITS = (
     "J", "mJ", "uJ", "nJ", "pJ", "fJ", "aJ", "W", "mW", "uW", "nW",
 )  # fmt: skip
 _NETWORK = (
-    "AvgPool", "Compose", "Conv", "Dense", "Flatten", "Input", "MODELS", "Method", "Network", "NeuronModel",
-    "Noise", "OneToOne", "Population", "Projection", "Propagation", "Refractory", "Relay", "Reset", "Scale",
-    "Sparse", "SumPool", "Synapses", "ThresholdUnit", "Topology",
+    "AllToAll", "AvgPool", "Bernoulli", "Choice", "Compose", "Conv", "Dense", "DistanceDependent", "Distribution",
+    "Edges", "Exponential", "FixedInDegree", "FixedOutDegree", "FixedTotal", "Flatten", "GaussianDrive", "Input",
+    "LogNormal", "MODELS", "Method", "Network", "NeuronModel", "Noise", "Normal", "OneToOne", "PoissonDrive",
+    "Population", "PowerLaw", "Profile", "Projection", "Propagation", "RULES", "Recipe", "Refractory", "Relay",
+    "Reset", "Rule", "Scale", "SmallWorld", "Sparse", "StepCurrent", "SumPool", "SynapseModel", "Synapses",
+    "ThresholdUnit", "Topology", "Uniform", "read_edges",
 )  # fmt: skip
 _CHAIN = (
     "avg_pool", "chain", "conv", "dense", "flatten", "neurons", "scale", "source", "sum_pool",
@@ -42,6 +45,7 @@ _FACE: dict[str, str] = (
     | dict.fromkeys(_CHAIN, "spikewright.network.chain")
     | {
         "Events": "spikewright.events",
+        "Record": "spikewright.engines",
         "Recording": "spikewright.engines",
         "from_nir": "spikewright.network.nir",
         "to_nir": "spikewright.network.nir",
@@ -49,6 +53,9 @@ _FACE: dict[str, str] = (
         "compare": "spikewright.report",
         "compare_network": "spikewright.report",
         "fit": "spikewright.train",
+        "plan": "spikewright.engines",
+        "prepare": "spikewright.engines",
+        "read_recording": "spikewright.engines",
         "load_network": "spikewright.network.store:load",
         "run": "spikewright.engines",
         "save_network": "spikewright.network.store:save",

@@ -54,7 +54,12 @@ class DataError(SpikewrightError):
 
 
 class EngineError(SpikewrightError):
-    """An engine cannot run what it was given."""
+    """An engine cannot run what it was given, or not to the end.
+
+    `recording` is what was recorded before a run ended, or None.
+    """
+
+    recording: object = None
 
 
 class TrainError(SpikewrightError):

@@ -27,16 +27,18 @@ J, mJ, uJ, nJ, pJ, fJ, aJ = 1.0, 1e-3, 1e-6, 1e-9, 1e-12, 1e-15, 1e-18
 W, mW, uW, nW = 1.0, 1e-3, 1e-6, 1e-9
 
 Dimension = tuple[Fraction, ...]
-"""Exponents of (m, kg, s, A, K)."""
+"""Exponents of (m, kg, s, A, K, weight). `weight` stands for the unit of the port that a projection reaches: synapse
+models are written before that port is known."""
 
-_BASE = ("m", "kg", "s", "A", "K")
+_BASE = ("m", "kg", "s", "A", "K", "weight")
 
 
 def _dim(*exponents: int) -> Dimension:
-    return tuple(Fraction(e) for e in exponents)
+    return tuple(Fraction(e) for e in (*exponents, *(0,) * (len(_BASE) - len(exponents))))
 
 
-NONE: Dimension = _dim(0, 0, 0, 0, 0)
+NONE: Dimension = _dim()
+WEIGHT: Dimension = _dim(0, 0, 0, 0, 0, 1)
 
 # symbol -> (factor to SI, dimension); prefixes are added below
 _SYMBOLS: dict[str, tuple[float, Dimension]] = {
@@ -55,6 +57,7 @@ _SYMBOLS: dict[str, tuple[float, Dimension]] = {
     "Hz": (1.0, _dim(0, 0, -1, 0, 0)),
     "J": (1.0, _dim(2, 1, -2, 0, 0)),
     "W": (1.0, _dim(2, 1, -3, 0, 0)),
+    "weight": (1.0, WEIGHT),
 }
 _PREFIXES = {
     "a": 1e-18,

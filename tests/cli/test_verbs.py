@@ -344,3 +344,42 @@ def test_options_are_read_with_units() -> None:
         UsageError, match="--option: not an option; found 'x y', expected NAME=VALUE"
     ):
         read("x y")
+
+
+# --- large simulations ----------------------------------------------------------------------------
+
+
+def test_show_plan_says_what_would_be_built_and_why(call: Any) -> None:
+    found = call("show @net.h5 --plan --rate 20")
+    assert found.status == 0
+    assert "double precision, 1 thread(s), 1 step(s) at a time: the delay of " in found.out
+    assert "matrix, float64 (every source reaches every target)" in found.out
+    assert "memory: " in found.out
+    assert "where neurons fire at 20 Hz" in found.out
+
+
+def test_show_plan_as_json(call: Any) -> None:
+    found = call("show @net.h5 --plan --precision single --threads 2 --json")
+    assert (found.json["precision"], found.json["threads"]) == ("single", 2)
+    forms = {q["form"] for q in found.json["projections"].values()}
+    assert "matrix, float32" in forms
+    assert found.json["bytes"] > 0
+
+
+def test_show_plan_of_an_unknown_precision(call: Any) -> None:
+    found = call("show @net.h5 --plan --precision half")
+    assert (found.status, found.out) == (2, "")
+    assert "precision: unknown; found 'half', expected 'double' or 'single'" in found.err
+
+
+def test_run_keeps_a_recording_and_a_state(call: Any, tmp_path: Path) -> None:
+    from spikewright.engines import read_recording
+
+    line = "run @net.h5 --steps 40 --record rec.h5 --checkpoint state.h5 --precision single --json"
+    first = call(line)
+    assert first.status == 0
+    kept = read_recording(tmp_path / "rec.h5")
+    assert kept.steps == 40
+    assert (tmp_path / "state.h5").exists()
+    again = call(line)
+    assert (again.json["steps"], again.json["sent"]) == (40, first.json["sent"])

@@ -27,7 +27,7 @@ def test_a_run_that_asks_for_gigabytes_is_refused_at_once():
         engines.run(NETWORK, steps=10**12, record={"n": ("v",)}, engine="reference")
     assert str(caught.value) == (
         "run: would record more than memory holds; found 22351.7 GiB, expected 8 GiB at most — "
-        "run fewer steps or samples at a time, going on from `recording.state`"
+        "name a `file`, keep fewer neurons or steps (`Record`), or run fewer at a time"
     )
 
 

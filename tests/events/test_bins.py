@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from spikewright.errors import EventError
-from spikewright.events import Events, Overflow, bin_events, from_bins
+from spikewright.events import Events, Overflow, bin_events, bin_sparse, from_bins
 
 CLOCKS = [(1e-6, 1e-3), (1e-6, 1e-4), (1 / 44100, 1e-3), (1e-6, 1 / 60), (1e-3, 1e-3), (1e-9, 3e-6)]
 
@@ -207,3 +207,76 @@ def test_a_real_recording_keeps_every_event(shared: Path) -> None:
     assert bins.sum() == events.n
     assert np.array_equal(bins.sum(axis=(0, 1, 3, 4)), np.bincount(p, minlength=2))
     assert bins[:, 0].sum(axis=(1, 2, 3)).tolist() == np.bincount(t * 20 // (t[-1] + 1)).tolist()
+
+
+# -- only cells that have any --------------------------------------------------------------------------
+
+
+def spread(start: np.ndarray, address: np.ndarray, value: np.ndarray, size: int) -> np.ndarray:
+    """Return cells as an array T B N."""
+    batch, steps = start.shape[0], start.shape[1] - 1
+    out = np.zeros((steps, batch, size))
+    for b in range(batch):
+        for k in range(steps):
+            here = slice(start[b, k], start[b, k + 1])
+            assert np.all(np.diff(address[here]) > 0), "every cell once, addresses ascending"
+            out[k, b, address[here]] = value[here]
+    return out
+
+
+@st.composite
+def valued(draw: Any) -> list[Events]:
+    made = []
+    for events in draw(batches()):
+        value = draw(
+            st.none()
+            | st.lists(st.sampled_from([1.0, 0.5, -2.0, 0.1]), min_size=events.n, max_size=events.n)
+        )
+        made.append(Events(events.t, events.address, events.shape, value=value))
+    return made
+
+
+@given(valued(), st.sampled_from([None, 10, 13]))
+def test_sparse_cells_are_those_of_the_array(batch: list[Events], steps: int | None) -> None:
+    start, address, value = bin_sparse(batch, 1e-3, steps=steps)
+    expected = bin_events(batch, 1e-3, steps=steps)
+    assert (start.dtype, address.dtype, value.dtype) == (np.int64, np.int64, np.float64)
+    assert start.shape == (len(batch), len(expected) + 1)
+    assert start[0, 0] == 0
+    assert start[-1, -1] == len(address) == len(value)
+    assert np.array_equal(start[1:, 0], start[:-1, -1])
+    assert np.array_equal(
+        spread(start, address, value, 6), expected.reshape(*expected.shape[:2], 6)
+    )
+
+
+def test_sparse_cells_of_nothing() -> None:
+    start, address, value = bin_sparse([Events.empty((4,))] * 2, 1e-3, steps=5)
+    assert start.tolist() == [[0] * 6] * 2
+    assert address.size == value.size == 0
+    start, address, value = bin_sparse(Events.empty((4,)), 1e-3)
+    assert start.tolist() == [[0]]
+
+
+def test_sparse_cells_need_no_memory_for_steps_without_events() -> None:
+    events = Events([0, 10**9], [0, 921599], (720, 1280))
+    start, address, value = bin_sparse(events, 1e-3)
+    assert start.shape == (1, 10**6 + 2)
+    assert address.tolist() == [0, 921599]
+    assert value.tolist() == [1, 1]
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda e: bin_sparse(e, 0.0), "dt: is not a time; found 0"),
+        (lambda e: bin_sparse([], 1.0), "nothing to bin; found 0"),
+        (lambda e: bin_sparse(e, 1e-3, steps=-1), "steps: negative; found -1"),
+        (lambda e: bin_sparse([e, Events.empty((3,))], 1.0), "sample 1: another shape"),
+        (lambda e: bin_sparse(e, 1e-3, steps=2), "sample 0: 1 events lie outside the steps; found step 5"),
+        (lambda e: bin_sparse(Events([-1], [0], (1,)), 1e-3), "found step -1"),
+    ],
+)  # fmt: skip
+def test_sparse_refuses(call: Any, message: str) -> None:
+    with pytest.raises(EventError, match=message):
+        call(Events([0, 5000], [0, 1], (2,)))

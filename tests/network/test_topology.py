@@ -145,3 +145,35 @@ def test_too_large_to_write_out(monkeypatch):
     monkeypatch.setattr(module, "MEMORY_LIMIT", 1000)
     with pytest.raises(NetworkError, match=r"Dense: too large to write out; found 0\.0 GiB"):
         Dense(np.ones((10, 10))).synapses((10,))
+
+
+def test_a_list_of_edges_stays_compact() -> None:
+    pre, post = np.array([2, 0, 1], np.int32), np.array([0, 3, 1], np.int32)
+    for dtype in (np.float32, np.float16):
+        made = Sparse.from_edges(pre, post, np.array([0.1, 2, 3], dtype), n_pre=3, n_post=4)
+        assert (made.target.dtype, made.weights.dtype) == (np.int32, dtype)
+        again = made.with_weight(made.weights)
+        assert again.weights.dtype == dtype
+        assert not made.target.flags.writeable
+        synapses = made.synapses((3,))
+        assert (synapses.target.dtype, synapses.weight.dtype) == (np.int64, np.float64)
+        np.testing.assert_array_equal(synapses.weight, [2, 3, np.array(0.1, dtype)])
+    post[0] = 3
+    assert made.target.tolist() == [3, 1, 0]
+    wide = Sparse.from_edges([0], [1], 0.5, n_pre=1, n_post=2)
+    assert (wide.target.dtype, wide.weights.dtype) == (np.int64, np.float64)
+
+
+def test_edges_that_are_not_whole_numbers() -> None:
+    with pytest.raises(NetworkError, match="pre and post are not whole numbers; found float64"):
+        Sparse.from_edges([0.5], [1], 1.0, n_pre=1, n_post=2)
+    assert Sparse.from_edges([], [], 1.0, n_pre=1, n_post=2).synapses((1,)).n == 0
+
+
+def test_how_many_synapses_are_expected() -> None:
+    for topology, pre in (
+        (Dense(np.ones((2, 3))), (3,)),
+        (Sparse.from_edges([0], [1], 0.5, n_pre=1, n_post=2), (1,)),
+        (OneToOne(2.0), (3,)),
+    ):
+        assert topology.expected_synapses(pre) == topology.synapses(pre).n

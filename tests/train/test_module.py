@@ -578,3 +578,13 @@ class TestErrors:
             TrainError, match="one array for a network that has not one input; found a, b"
         ):
             Module(network)(torch.zeros(2, 1, 2))
+
+
+def test_plastic_synapses_are_refused() -> None:
+    from spikewright.network.plasticity import PairSTDP
+    from spikewright.network.synapse import Rule
+    from spikewright.testing.synapses import forced
+
+    net = forced(Rule(PairSTDP), [[1.0]])
+    with pytest.raises(TrainError, match="change by a rule cannot be trained by gradient; found s"):
+        Module(net)

@@ -16,6 +16,12 @@ JSON = typer.Option(
 )
 SEED = typer.Option(0, "--seed", help="Seed of everything that is drawn.")
 DT = typer.Option(None, "--dt", help="With an NIR graph: seconds per step.")
+PRECISION = typer.Option(
+    "double", "--precision", help="double, equal to the reference bit for bit, or single: faster."
+)
+THREADS = typer.Option(
+    None, "--threads", min=1, help="Threads; default: what the network is worth."
+)
 ENGINE = typer.Option("auto", "--engine", help="Engine; see `spikewright list engines`.")
 
 

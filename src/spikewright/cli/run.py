@@ -6,7 +6,17 @@ from pathlib import Path
 
 import typer
 
-from spikewright.cli.console import DT, ENGINE, JSON, SEED, say, write, write_json
+from spikewright.cli.console import (
+    DT,
+    ENGINE,
+    JSON,
+    PRECISION,
+    SEED,
+    THREADS,
+    say,
+    write,
+    write_json,
+)
 
 
 def run(
@@ -18,22 +28,41 @@ def run(
     ),
     dt: float | None = DT,
     out: Path | None = typer.Option(None, "--out", help=".npz for what every output sent, T B N."),
+    record: Path | None = typer.Option(
+        None, "--record", help=".h5 for all spikes, written as the run goes."
+    ),
+    checkpoint: Path | None = typer.Option(
+        None, "--checkpoint", help=".h5 for the state; where it exists, the run is taken up there."
+    ),
+    precision: str = PRECISION,
+    threads: int | None = THREADS,
     engine: str = ENGINE,
     seed: int = SEED,
     json: bool = JSON,
 ) -> None:
-    """Run a network and say how much it did; `--out` keeps what its outputs sent."""
+    """Run a network and say how much it did; `--out` keeps what its outputs sent, `--record` everything."""
     from spikewright.cli.documents import read_inputs, read_network, write_arrays
     from spikewright.engines import run as run_network
     from spikewright.report.metrics import activity
 
     found, _ = read_network(network, dt=dt)
     recording = run_network(
-        found, read_inputs(found, events, inputs), engine=engine, steps=steps, seed=seed
+        found,
+        read_inputs(found, events, inputs),
+        engine=engine,
+        steps=steps,
+        seed=seed,
+        precision=precision,
+        threads=threads,
+        file=record,
+        checkpoint=checkpoint,
+        progress=not json,
     )
     if out is not None:
         write_arrays({name: recording.dense(name) for name in found.outputs}, out)
         say(f"outputs: {out}")
+    if record is not None:
+        say(f"recording: {record}")
     spikes = {n: int(recording.sent[n].sum()) for n in found.populations}
     result = {
         "network": found.name,

@@ -7,7 +7,7 @@ from typing import Any
 
 import typer
 
-from spikewright.cli.console import DT, JSON, say, write, write_json
+from spikewright.cli.console import DT, JSON, PRECISION, THREADS, say, write, write_json
 
 
 def show(
@@ -15,12 +15,24 @@ def show(
         ..., help="A file (network, NIR graph, events, arrays), a neuron model, or a substrate."
     ),
     picture: Path | None = typer.Option(None, "--picture", help="PNG or SVG of it."),
+    plan: bool = typer.Option(
+        False, "--plan", help="Of a network: how the compiled engine would run it, and why."
+    ),
+    rate: float = typer.Option(
+        5.0, "--rate", min=0.0, help="With --plan: mean rate in Hz that the expected time is for."
+    ),
+    precision: str = PRECISION,
+    threads: int | None = THREADS,
     dt: float | None = DT,
     json: bool = JSON,
 ) -> None:
     """Say what something is; `--picture` draws it. What a file holds is found in its content."""
     from spikewright.errors import UsageError, explain
     from spikewright.substrates import available
+
+    if plan:
+        _plan(Path(what), dt, precision, threads, rate, json)
+        return
 
     if picture is not None and picture.suffix not in (".png", ".svg"):
         raise UsageError(
@@ -54,6 +66,40 @@ def show(
         write_json(data)
     else:
         write(text)
+
+
+def _plan(
+    path: Path, dt: float | None, precision: str, threads: int | None, rate: float, json: bool
+) -> None:
+    """Say what would be built, before anything is."""
+    from spikewright.cli.documents import read_network
+    from spikewright.engines import plan
+
+    network, _ = read_network(path, dt=dt)
+    made = plan(network, precision=precision, threads=threads)
+    if not json:
+        write(made.text(rate))
+        return
+    write_json(
+        {
+            "network": network.name,
+            "precision": made.precision,
+            "threads": made.threads,
+            "steps_together": made.together,
+            "why": made.why_together,
+            "populations": {
+                n: {"mode": p.mode, "why": p.why, "bytes": p.size}
+                for n, p in made.populations.items()
+            },
+            "projections": {
+                n: {"form": q.what, "why": q.why, "synapses": q.n, "bytes": q.size}
+                for n, q in made.projections.items()
+            },
+            "bytes": made.size,
+            "rate": rate,
+            "seconds_per_second": made.seconds(rate),
+        }
+    )
 
 
 def _file(path: Path, dt: float | None) -> tuple[Any, str, Any]:

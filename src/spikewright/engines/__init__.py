@@ -5,14 +5,21 @@ Built-in engines stand in `ENGINES`; other packages add theirs to the entry poin
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import os
+from collections.abc import Callable, Mapping, Sequence
 from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
+from typing import TYPE_CHECKING
 
-from spikewright.engines.engine import Engine, Inputs
+from spikewright.engines.engine import Engine, Inputs, Prepared
+from spikewright.engines.record import Record
+from spikewright.engines.recorder import read_recording
 from spikewright.engines.recording import Recording, Spikes, State
 from spikewright.errors import EngineError, MissingExtra, explain
 from spikewright.network.graph import Network
+
+if TYPE_CHECKING:
+    from spikewright.engines.planner import Plan
 
 ENGINES: dict[str, tuple[str, str | None]] = {
     "reference": ("spikewright.engines.reference:Reference", None),
@@ -83,7 +90,7 @@ def get(name: str = "auto") -> Engine:
 
 
 def run(
-    network: Network,
+    network: Network | Prepared,
     inputs: Inputs | None = None,
     *,
     engine: str = "auto",
@@ -91,11 +98,20 @@ def run(
     batch: int | None = None,
     seed: int = 0,
     first_sample: int = 0,
-    record: Mapping[str, Sequence[str]] | None = None,
+    record: Mapping[str, Record | Sequence[str]] | None = None,
     spikes: Sequence[str] | None = None,
     state: State | None = None,
+    precision: str | None = None,
+    threads: int | None = None,
+    lazy: bool | None = None,
+    check_finite: bool = True,
+    file: str | os.PathLike[str] | None = None,
+    checkpoint: str | os.PathLike[str] | None = None,
+    progress: bool | Callable[[int], None] = False,
 ) -> Recording:
     """Run a network on the named engine; the other arguments are those of `Engine.run`.
+
+    A network that was prepared runs on the engine that prepared it.
 
     Examples
     --------
@@ -105,6 +121,8 @@ def run(
     >>> int(run(net, {"n.i": np.full((100, 1, 1), 2.0)}, engine="reference").count("n")[0, 0])
     7
     """
+    if isinstance(network, Prepared) and engine == "auto":
+        engine = network.engine
     return get(engine).run(
         network,
         inputs,
@@ -115,17 +133,77 @@ def run(
         record=record,
         spikes=spikes,
         state=state,
+        precision=precision,
+        threads=threads,
+        lazy=lazy,
+        check_finite=check_finite,
+        file=file,
+        checkpoint=checkpoint,
+        progress=progress,
     )
+
+
+def prepare(
+    network: Network,
+    *,
+    engine: str = "auto",
+    precision: str = "double",
+    threads: int | None = None,
+    lazy: bool | None = None,
+    batch: int = 1,
+) -> Prepared:
+    """Return a network ready to run as often as you like: `run(prepared, ...)`; see `Engine.prepare`.
+
+    Examples
+    --------
+    >>> from spikewright.network import LIF, Network, Population
+    >>> ready = prepare(Network(dt=1e-3, populations={"n": Population(LIF, 1)}))
+    >>> state = run(ready, steps=10).state
+    >>> run(ready, steps=10, state=state).state.step
+    20
+    """
+    return get(engine).prepare(
+        network, precision=precision, threads=threads, lazy=lazy, batch=batch
+    )
+
+
+def plan(
+    network: Network,
+    *,
+    precision: str = "double",
+    threads: int | None = None,
+    lazy: bool | None = None,
+    batch: int = 1,
+) -> Plan:
+    """Return what the compiled engine would do with a network, and why; nothing is built. See `engines.planner`.
+
+    Examples
+    --------
+    >>> from spikewright.network import LIF, Network, Population
+    >>> print(plan(Network(dt=1e-3, populations={"n": Population(LIF, 1)})).text())
+    network: double precision, 1 thread(s), 32 step(s) at a time: no shorter delay; 32 at most
+      n: 1 x LIF, batch (its block stays in the cache for a batch of steps), 552 B
+    memory: 552 B
+    expected: ... s per second of network time where neurons fire at 5 Hz ...
+    """
+    module = import_module("spikewright.engines.planner")
+    made: Plan = module.plan(network, precision=precision, threads=threads, lazy=lazy, batch=batch)
+    return made
 
 
 __all__ = [
     "ENGINES",
     "Engine",
     "Inputs",
+    "Prepared",
+    "Record",
     "Recording",
     "Spikes",
     "State",
     "available",
     "get",
+    "plan",
+    "prepare",
+    "read_recording",
     "run",
 ]

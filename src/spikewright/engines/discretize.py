@@ -215,7 +215,7 @@ def propagator(
     for (row, column), value in entries.items():
         matrices[..., row, column] = value
     flat = matrices.reshape(-1, size * size)
-    unique, where = np.unique(flat, axis=0, return_inverse=True)
+    unique, where = _distinct(flat)
     stepped = expm(unique.reshape(-1, size, size) * dt)[where.ravel()].reshape(*shape, size, size)
     found = {}
     for row, variable in enumerate(variables):
@@ -225,6 +225,16 @@ def propagator(
                 same = value.ndim == 0 or bool(np.all(value == value.flat[0]))
                 found[variable, source] = np.asarray(value.flat[0]) if same else value
     return found
+
+
+def _distinct(rows: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    """Return the distinct rows, and for each row which of them it is; fast where few columns vary."""
+    varies = np.flatnonzero(np.any(rows != rows[:1], axis=0))
+    if not len(varies):
+        return rows[:1], np.zeros(len(rows), np.int64)
+    key = rows[:, varies[0]] if len(varies) == 1 else rows[:, varies]
+    _, first, where = np.unique(key, axis=0, return_index=True, return_inverse=True)
+    return rows[first], where
 
 
 def _exact(

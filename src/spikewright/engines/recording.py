@@ -9,8 +9,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from spikewright.engines.decay import decay_of
+from spikewright.engines.record import Record
 from spikewright.errors import EngineError, explain
 from spikewright.events import Events
+from spikewright.network.connectivity.recipe import Recipe
 from spikewright.network.graph import Network
 
 
@@ -36,6 +39,56 @@ class Spikes:
 
 
 @dataclass(frozen=True)
+class SynapseState:
+    """What the synapses of one projection with a rule hold; see docs/concepts/synapses.md.
+
+    Values are as they were at the step that stands beside them: 0, or that of the last event. Steps count from the
+    first step of the first run.
+
+    Parameters
+    ----------
+    values : "w" and state variables -> float64 (B, n), in the order of the topology's synapses
+    touched : step of `values`, int64 (B, n); (B, 0) where none of them has dynamics
+    pre : pre variable -> float64 (B, n_rows)
+    arrived : step of `pre`, the row's last arrival, int64 (B, n_rows)
+    post : post variable -> float64 (B, n_post)
+    fired : step of `post`, the target's last post event, int64 (B, n_post); those that follow the neuron are of now
+    underway : spikes of the source population that a row may still wait for: all those whose step of emission plus
+        the projection's longest lag is not before the next step. `value` is None where every spike is 1
+    """
+
+    values: Mapping[str, NDArray[np.float64]]
+    touched: NDArray[np.int64]
+    pre: Mapping[str, NDArray[np.float64]]
+    arrived: NDArray[np.int64]
+    post: Mapping[str, NDArray[np.float64]]
+    fired: NDArray[np.int64]
+    underway: Spikes
+
+
+@dataclass(frozen=True)
+class Quiet:
+    """Lazy neurons as they were last touched, so that a run that is cut has the bits of one that is not.
+
+    Parameters
+    ----------
+    since : int64 (B, n), the step at whose beginning `values` are; -1: they are of now
+    values : variable -> (B, n)
+    pending : port -> arrivals by step modulo its length, (L, B, n), without those that `State.underway` leads to
+    of : variable -> the array of `State.values` that this goes with: with other arrays it does not hold
+    """
+
+    since: NDArray[np.int64]
+    values: Mapping[str, NDArray[Any]]
+    pending: Mapping[str, NDArray[Any]]
+    of: Mapping[str, NDArray[Any]] = field(repr=False, metadata={"saved": False})
+
+    def holds(self, values: Mapping[str, NDArray[Any]]) -> bool:
+        """Whether it goes with these values of a population."""
+        return all(values.get(v) is x for v, x in self.of.items())
+
+
+@dataclass(frozen=True)
 class State:
     """Everything an engine needs to go on: pass it to the next run.
 
@@ -45,12 +98,18 @@ class State:
     values : population -> variable -> (B, n)
     waiting : population -> refractory counters, int64 (B, n)
     pending : (population, port) -> arrivals by step modulo its length, (L, B, n)
+    synapses : projection with a rule -> what its synapses hold
+    quiet : population that was lazy -> its neurons as they were last touched; for lazy engines only
+    underway : population that reaches lazy neurons -> its spikes that have not arrived; for lazy engines only
     """
 
     step: int
     values: Mapping[str, Mapping[str, NDArray[Any]]]
     waiting: Mapping[str, NDArray[np.int64]]
     pending: Mapping[tuple[str, str], NDArray[Any]]
+    synapses: Mapping[str, SynapseState] = field(default_factory=dict)
+    quiet: Mapping[str, Quiet] = field(default_factory=dict)
+    underway: Mapping[str, Spikes] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -64,10 +123,12 @@ class Recording:
     steps, batch : number of steps and samples
     seed : the seed of its random variables
     spikes : population -> Spikes, for every population that was recorded
-    traces : population -> variable (or "output") -> array T B *shape
+    traces : population -> variable (or "output") -> array T B *shape; where only some neurons or steps were kept,
+        (rows, B, neurons): see `rows`
     sent : population -> int64 (B, n), how often each neuron sent something that is not zero
     activity : population -> int64 (T, B), how many neurons did so in each step
     state : where it ended
+    rows : population -> which neurons and steps its traces are of; those not named are whole
     """
 
     network: Network
@@ -80,12 +141,29 @@ class Recording:
     sent: Mapping[str, NDArray[np.int64]]
     activity: Mapping[str, NDArray[np.int64]]
     state: State
+    rows: Mapping[str, Record] = field(default_factory=dict)
     _operations: dict[str, NDArray[np.int64]] = field(default_factory=dict, repr=False)
 
     @property
     def duration(self) -> float:
         """Seconds of network time."""
         return self.steps * self.network.dt
+
+    @property
+    def first_step(self) -> int:
+        """The step that it begins with, counted from the start of the network's time."""
+        return self.state.step - self.steps
+
+    def trace_steps(self, population: str) -> NDArray[np.int64]:
+        """Return the steps behind which the rows of a population's traces were kept, from the run's first as 0."""
+        record = self.rows.get(population, Record(()))
+        return record.steps(self.first_step, self.steps) - self.first_step
+
+    def trace_neurons(self, population: str) -> NDArray[np.int64]:
+        """Return the addresses of the neurons that a population's traces are of."""
+        record = self.rows.get(population, Record(()))
+        found: NDArray[np.int64] = record.pick(np.arange(self.network.populations[population].n))
+        return found
 
     def dense(self, population: str) -> NDArray[Any]:
         """Return what a population sent as an array `T B *shape`.
@@ -102,6 +180,14 @@ class Recording:
             value = 1 if spikes.value is None else spikes.value
             out[spikes.step, spikes.sample, spikes.address] = value
             return out.reshape(self.steps, self.batch, *shape)
+        if population in self.rows and not self.rows[population].is_whole:
+            raise EngineError(
+                explain(
+                    f"recording.traces[{population!r}]",
+                    "only some neurons or steps were kept",
+                    cure="use `trace`, `trace_steps` and `trace_neurons`",
+                )
+            )
         return self.trace(population, "output")
 
     def trace(self, population: str, variable: str) -> NDArray[Any]:
@@ -165,6 +251,40 @@ class Recording:
         if projection not in self._operations:
             found = self.network.projections[projection]
             pre = self.network.populations[found.pre].shape
-            fan_out = found.topology.synapses(pre).effective_fan_out()
+            fan_out = found.topology.effective_fan_out(pre)
             self._operations[projection] = self.sent[found.pre] @ fan_out
         return self._operations[projection]
+
+    def learned(self) -> Network:
+        """Return the network with the weights that its rules left.
+
+        Raises
+        ------
+        EngineError : several samples ran, each with weights of its own
+        """
+        if self.batch != 1:
+            raise EngineError(
+                explain(
+                    "recording.learned",
+                    "every sample has weights of its own",
+                    found=f"{self.batch} samples",
+                    expected="1",
+                    cure="run the samples one after the other, going on from `recording.state`",
+                )
+            )
+        own = {n: self.network.projections[n] for n in self.state.synapses}
+        if any(isinstance(p.topology, Recipe) for p in own.values()):
+            own = {n: self.network.written_out().projections[n] for n in own}
+        weights = {}
+        for name, synapses in self.state.synapses.items():
+            projection = own[name]
+            topology = projection.topology
+            pre = self.network.populations[projection.pre].shape
+            value = synapses.values["w"][0]
+            if projection.rule is not None and "w" in projection.rule.model.dynamics:
+                decay = decay_of(projection.rule, "w", self.network.dt)
+                value = decay.forward(value, self.state.step - synapses.touched[0])
+            made = np.array(topology.weight, np.float64, order="C")
+            made.reshape(-1)[topology.synapses(pre).entry] = value
+            weights[name] = made
+        return self.network.replacing(projections=own).with_weights(weights)

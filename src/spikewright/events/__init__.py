@@ -1,6 +1,6 @@
 """Events: the one type, its transforms, encoders, decoders and files. Loads NumPy only."""
 
-from spikewright.events.bins import Overflow, bin_events, from_bins
+from spikewright.events.bins import Overflow, bin_events, bin_sparse, from_bins
 from spikewright.events.decode import (
     argmax_count,
     count,
@@ -38,6 +38,7 @@ __all__ = [
     "Rounding",
     "argmax_count",
     "bin_events",
+    "bin_sparse",
     "count",
     "deterministic_rate",
     "first_spike",

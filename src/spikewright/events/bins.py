@@ -102,6 +102,54 @@ def bin_events(
     return out
 
 
+def bin_sparse(
+    events: Events | Sequence[Events], dt: float, *, steps: int | None = None
+) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]:
+    """Sum events into steps as `bin_events` does, keeping only cells that have any.
+
+    Parameters
+    ----------
+    events : Events, or B of them, of one shape
+    dt : float, s, > 0
+    steps : T; None takes as many as the last event needs
+
+    Returns
+    -------
+    start : int64 (B, T + 1); the cells of sample b and step k are entries `start[b, k]:start[b, k + 1]`
+    address : int64 (n,), ascending within a step
+    value : float64 (n,), the sum of what the events of a cell count
+
+    Raises
+    ------
+    EventError : shapes differ, or events lie outside the steps
+
+    Examples
+    --------
+    >>> start, address, value = bin_sparse(Events([0, 999, 1000], [0, 0, 1], (2,)), 1e-3)
+    >>> start.tolist(), address.tolist(), value.tolist()
+    ([[0, 1, 2]], [0, 1], [2.0, 1.0])
+    """
+    streams = [events] if isinstance(events, Events) else list(events)
+    _binning_rules(streams, dt, steps, np.dtype(np.float64))
+    size = streams[0].size
+    placed = [floor_scaled(e.t, ratio(e.tick, dt)) for e in streams]
+    if steps is None:
+        steps = max(0, *(int(k[-1]) + 1 if k.size else 0 for k in placed))
+    kept = _inside_steps(placed, steps, Overflow.ERROR)
+    start = np.zeros((len(streams), steps + 1), np.int64)
+    addresses, values = [], []
+    used = 0
+    for b, (stream, step, inside) in enumerate(zip(streams, placed, kept, strict=True)):
+        cells, where = np.unique(step[inside] * size + stream.address[inside], return_inverse=True)
+        value = np.zeros(len(cells))
+        np.add.at(value, where, stream.weights()[inside])
+        start[b] = used + np.searchsorted(cells, np.arange(steps + 1) * size)
+        used += len(cells)
+        addresses.append(cells % size)
+        values.append(value)
+    return start, np.concatenate(addresses), np.concatenate(values)
+
+
 def _binning_rules(
     streams: list[Events], dt: float, steps: int | None, kind: np.dtype[Any]
 ) -> None:

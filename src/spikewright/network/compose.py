@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from spikewright.errors import NetworkError, explain
+from spikewright.network.connectivity.plain import RECIPES
 from spikewright.network.topology import (
     Dense,
     Flatten,
@@ -98,5 +99,9 @@ def _join(first: Synapses, second: Synapses, second_has_weights: bool) -> Synaps
 
 
 TOPOLOGIES: Mapping[str, type[Topology]] = {
-    t.kind: t for t in (Dense, Sparse, OneToOne, Scale, Flatten, Conv, SumPool, AvgPool, Compose)
+    **{
+        t.kind: t
+        for t in (Dense, Sparse, OneToOne, Scale, Flatten, Conv, SumPool, AvgPool, Compose)
+    },
+    **RECIPES,
 }

@@ -16,7 +16,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spikewright.errors import NetworkError, explain
+from spikewright.network.connectivity.distribution import Distribution, delays
+from spikewright.network.connectivity.recipe import Recipe
+from spikewright.network.drive import Drive, describe, moved
 from spikewright.network.model import NeuronModel
+from spikewright.network.synapse import Rule
 from spikewright.network.topology import Shape, Topology
 
 
@@ -97,10 +101,13 @@ class Projection:
     pre, post : names of populations
     topology : the linear map, with its weights in the unit of the port
     port : the port of `post`; empty: the model's first
-    delay : seconds, a multiple of the network's dt; one number, or one per weight (the weight's shape)
+    delay : seconds, a multiple of the network's dt; one number, or one per weight (the weight's shape); or a
+        `Distribution` of seconds, drawn per synapse and rounded to the nearest multiple of dt (at least its `low`, and
+        at least dt where `low` is not 0)
     bias : added to the port at every step, one per target neuron (shape of `post`), or None
     exponent : integer networks: what the spikes of one step give to a target, per delay, is shifted left by this
         many bits (right, flooring, where negative)
+    rule : what happens in its synapses; None: they deliver their weight and never change
     """
 
     pre: str
@@ -110,10 +117,11 @@ class Projection:
     delay: Any = 0.0
     bias: Any = None
     exponent: int = 0
+    rule: Rule | None = None
 
     def __post_init__(self) -> None:
-        delay = _number(self.delay, False)
-        object.__setattr__(self, "delay", delay)
+        if not isinstance(self.delay, Distribution):
+            object.__setattr__(self, "delay", _number(self.delay, False))
         if self.bias is not None:
             object.__setattr__(self, "bias", _array(self.bias))
 
@@ -131,6 +139,7 @@ class Network:
     propagation : when outputs are seen elsewhere
     name : a name for reports
     metadata : plain data (strings, numbers, lists, dicts) that travels with the network and changes nothing
+    drives : name -> Drive: what populations get without synapses. The name is part of what is drawn
 
     Raises
     ------
@@ -155,9 +164,10 @@ class Network:
     propagation: Propagation = Propagation.NEXT_STEP
     name: str = "network"
     metadata: Mapping[str, Any] = field(default_factory=dict)
+    drives: Mapping[str, Drive] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        for name in ("populations", "projections", "metadata"):
+        for name in ("populations", "projections", "metadata", "drives"):
             object.__setattr__(self, name, MappingProxyType(dict(getattr(self, name))))
         if not self.outputs:
             sending = {p.pre for p in self.projections.values() if isinstance(p, Projection)}
@@ -170,7 +180,7 @@ class Network:
 
     def __reduce__(self) -> tuple[Any, ...]:
         parts = (dict(self.populations), dict(self.projections), self.outputs, self.propagation)
-        return Network, (self.dt, *parts, self.name, dict(self.metadata))
+        return Network, (self.dt, *parts, self.name, dict(self.metadata), dict(self.drives))
 
     @property
     def inputs(self) -> tuple[str, ...]:
@@ -184,13 +194,22 @@ class Network:
 
     @property
     def n_weights(self) -> int:
-        """Number of weights that are stored (shared ones once)."""
-        own = (p.topology.weight for p in self.projections.values())
-        return sum(w.size for w in own if w is not None)
+        """Number of weights (shared ones once); of a recipe, as many as synapses are expected."""
+        return sum(self._weights_of(p) for p in self.projections.values())
+
+    def _weights_of(self, p: Projection) -> int:
+        if isinstance(p.topology, Recipe):
+            return round(p.topology.expected_synapses(self.populations[p.pre].shape))
+        return 0 if p.topology.weight is None else p.topology.weight.size
 
     def port_of(self, projection: str) -> str:
         """Return the port that a projection reaches."""
         found = self.projections[projection]
+        return found.port or self.populations[found.post].model.default_port
+
+    def driven_port(self, drive: str) -> str:
+        """Return the port that a drive reaches."""
+        found = self.drives[drive]
         return found.port or self.populations[found.post].model.default_port
 
     def incoming(self, population: str) -> tuple[str, ...]:
@@ -202,11 +221,24 @@ class Network:
         return tuple(n for n, p in self.projections.items() if p.pre == population)
 
     def delay_steps(self, projection: str) -> NDArray[np.int64]:
-        """Return a projection's delay in steps, without what propagation adds."""
-        steps: NDArray[np.int64] = np.rint(
-            np.asarray(self.projections[projection].delay) / self.dt
-        ).astype(np.int64)
+        """Return a projection's delay in steps, without what propagation adds: one number, or one per weight; of a
+        recipe with drawn delays, one per synapse in the order of its `synapses`."""
+        p = self.projections[projection]
+        if isinstance(p.delay, Distribution):
+            from spikewright.network.rows import drawn_steps
+
+            return drawn_steps(p.topology, self.populations[p.pre].shape, p.delay, self.dt)
+        steps: NDArray[np.int64] = np.rint(np.asarray(p.delay) / self.dt).astype(np.int64)
         return steps
+
+    def delay_range(self, projection: str) -> tuple[int, int]:
+        """Return the least and the greatest delay in steps (that can be drawn), without what propagation adds."""
+        delay = self.projections[projection].delay
+        if isinstance(delay, Distribution):
+            drawn = delays(delay, self.dt)
+            return drawn.low, drawn.high
+        steps = self.delay_steps(projection)
+        return (int(steps.min()), int(steps.max())) if steps.size else (0, 0)
 
     def lag(self, projection: str) -> int:
         """Return the steps between emission and arrival that come before the delay: 0 or 1."""
@@ -227,25 +259,54 @@ class Network:
         *,
         populations: Mapping[str, Population] | None = None,
         projections: Mapping[str, Projection] | None = None,
+        drives: Mapping[str, Drive] | None = None,
         **changes: Any,
     ) -> Network:
-        """Return the network with the named populations and projections put in (or in place), and fields changed."""
+        """Return the network with the named populations, projections and drives put in (or in place), and fields
+        changed."""
         return replace(
             self,
             populations=dict(self.populations) | dict(populations or {}),
             projections=dict(self.projections) | dict(projections or {}),
+            drives=dict(self.drives) | dict(drives or {}),
             **changes,
         )
 
     def with_weights(self, weights: Mapping[str, Any]) -> Network:
-        """Return the network with the weight arrays of the named projections replaced."""
-        changed = {
-            name: replace(
-                self.projections[name], topology=self.projections[name].topology.with_weight(w)
-            )
-            for name, w in weights.items()
-        }
+        """Return the network with the weight arrays of the named projections replaced.
+
+        Those of a recipe are one per synapse, in the order of its `synapses`; it is written out.
+        """
+        changed = {}
+        for name, weight in weights.items():
+            p = self.projections[name]
+            if isinstance(p.topology, Recipe):
+                made = p.topology.with_weight(weight, self.populations[p.pre].shape)
+                delay = self.delay_steps(name) * self.dt
+                changed[name] = replace(p, topology=made, delay=delay)
+            else:
+                changed[name] = replace(p, topology=p.topology.with_weight(weight))
         return self.replacing(projections=changed)
+
+    def written_out(self) -> Network:
+        """Return the same network with every recipe as a list of synapses, and every drawn delay as a number."""
+        changed = {}
+        for name, p in self.projections.items():
+            if isinstance(p.topology, Recipe):
+                topology: Topology = p.topology.written_out(self.populations[p.pre].shape)
+            elif isinstance(p.delay, Distribution):
+                topology = p.topology
+            else:
+                continue
+            changed[name] = replace(p, topology=topology, delay=self.delay_steps(name) * self.dt)
+        return self.replacing(projections=changed) if changed else self
+
+    def without_rules(self) -> Network:
+        """Return the network whose synapses deliver their weight and never change."""
+        fixed = {
+            n: replace(p, rule=None) for n, p in self.projections.items() if p.rule is not None
+        }
+        return self.replacing(projections=fixed)
 
     def embedding(self, prefix: str, other: Network) -> Network:
         """Return the network with `other` as a sub-network: its names are put behind `prefix` and a dot.
@@ -269,10 +330,12 @@ class Network:
             f"{prefix}.{n}": replace(p, pre=f"{prefix}.{p.pre}", post=f"{prefix}.{p.post}")
             for n, p in other.projections.items()
         }
+        drives = {f"{prefix}.{n}": moved(d, f"{prefix}.{d.post}") for n, d in other.drives.items()}
         taken = set(populations) & set(self.populations) | set(projections) & set(self.projections)
+        taken |= set(drives) & set(self.drives)
         if taken:
             raise NetworkError(explain(where, "a name is taken", found=sorted(taken)))
-        return self.replacing(populations=populations, projections=projections)
+        return self.replacing(populations=populations, projections=projections, drives=drives)
 
     def joined(self, projections: Mapping[str, Projection], **changes: Any) -> Network:
         """Return the network with projections added, for instance between sub-networks."""
@@ -290,11 +353,16 @@ class Network:
         for name, q in self.projections.items():
             weight = q.topology.weight
             size = "no weights" if weight is None else f"weights {weight.shape}"
-            steps = self.delay_steps(name)
-            late = f", delay {steps.min()}..{steps.max()} steps" if steps.any() else ""
+            if isinstance(q.topology, Recipe):
+                size = f"about {self._weights_of(q)} synapses"
+            least, most = self.delay_range(name)
+            late = f", delay {least}..{most} steps" if most else ""
+            rule = "" if q.rule is None else f", rule {q.rule.model.name}"
             lines.append(
-                f"  {name}: {q.pre} -> {q.post}.{self.port_of(name)} {q.topology.kind}, {size}{late}"
+                f"  {name}: {q.pre} -> {q.post}.{self.port_of(name)} {q.topology.kind}, {size}{late}{rule}"
             )
+        for name, d in self.drives.items():
+            lines.append(f"  {name}: {d.post}.{self.driven_port(name)} <- {describe(d)}")
         return "\n".join(lines)
 
 

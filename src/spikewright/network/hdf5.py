@@ -146,8 +146,8 @@ class Source:
         base = self._guard("", lambda: str(parent.name))
         return f"{base.rstrip('/')}/{name}"
 
-    def dataset(self, parent: Any, name: str) -> Any:
-        """Return a dataset whose size, storage and filters are sound, not yet read."""
+    def dataset(self, parent: Any, name: str, *, whole: bool = True) -> Any:
+        """Return a dataset whose size, storage and filters are sound, not yet read; `whole`: to be read as a whole."""
         import h5py
 
         place = self.place(parent, name)
@@ -183,6 +183,11 @@ class Source:
                 expected="an array that the file holds",
                 cure="the file is damaged, or made to exhaust memory",
             )
+        if whole:
+            self._take(place, size)
+        return found
+
+    def _take(self, place: str, size: int) -> None:
         self._bytes -= size
         if self._bytes < 0:
             raise self.error(
@@ -191,10 +196,25 @@ class Source:
                 found=f"{_bytes(size)} more here",
                 expected=f"{_bytes(MAX_BYTES)} in all",
             )
-        return found
 
-    def array(self, parent: Any, name: str) -> NDArray[Any]:
-        """Return a numeric array as it is stored: integers, floats up to 64 bits, truth values; all finite."""
+    def window(self, parent: Any, name: str, first: int, end: int) -> NDArray[Any]:
+        """Return the rows `first` to `end` of a numeric array, which may be larger than memory."""
+        place = self.place(parent, name)
+        found = self.dataset(parent, name, whole=False)
+        dtype = self._guard(place, lambda: np.dtype(found.dtype))
+        if dtype.kind not in "biuf" or dtype.itemsize > 8 or found.ndim < 1:
+            raise self.error(place, "not rows of numbers", found=dtype)
+        row = dtype.itemsize * int(np.prod(found.shape[1:], dtype=np.float64))
+        self._take(place, row * max(0, min(end, found.shape[0]) - first))
+        return self._guard(place, lambda: np.asarray(found[first:end]))
+
+    def within(self, name: str) -> Source:
+        """Return a group of the root as a source of its own."""
+        return Source(self.path, self.group(self.root, name))
+
+    def array(self, parent: Any, name: str, *, finite: bool = True) -> NDArray[Any]:
+        """Return a numeric array as it is stored: integers, floats up to 64 bits, truth values; all finite, unless
+        told that others are welcome."""
         place = self.place(parent, name)
         found = self.dataset(parent, name)
         dtype = self._guard(place, lambda: np.dtype(found.dtype))
@@ -202,7 +222,7 @@ class Source:
             raise self.error(place, "not numbers", found=dtype, expected="integers or floats")
         with np.errstate(all="ignore"):
             value = self._guard(place, lambda: np.asarray(found[()]))
-            if dtype.kind == "f":
+            if finite and dtype.kind == "f":
                 bad = ~np.isfinite(value)
                 if np.any(bad):
                     index = int(np.flatnonzero(bad)[0])
@@ -243,8 +263,8 @@ class Source:
         import zlib
 
         plist = found.id.get_create_plist()
-        sizes = self.root.id.get_create_plist().get_sizes()
-        if tuple(sizes) != (8, 8) or self.root.userblock_size:
+        sizes = self.root.file.id.get_create_plist().get_sizes()
+        if tuple(sizes) != (8, 8) or self.root.file.userblock_size:
             raise ValueError("text in a file with unusual addresses")
         n = int(np.prod(found.shape, dtype=np.int64))
         if n == 0:

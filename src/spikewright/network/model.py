@@ -323,6 +323,9 @@ def _check_model(model: NeuronModel) -> None:
         names = model.dimensions
     except UnitError as error:
         raise ModelError(f"{where}: {error}") from None
+    for name, found in names.items():
+        if found[-1]:
+            problems.add(f"{where}: unit of {name!r}", "'weight' is a unit of synapse models only")
     if model.dynamics and model.update:
         problems.add(where, "has both dynamics and update", cure="keep one of them")
     for port, variable in model.jumps.items():

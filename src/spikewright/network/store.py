@@ -4,16 +4,20 @@ HDF5, written whole or not at all. Neuron models are their text (`NeuronModel.as
 read. Numbers keep their dtype and every bit.
 
     /format                       "spikewright.network"
-    /version                      1
+    /version                      1, or 2 where there are drives, rules, recipes or drawn delays
     /network                      JSON: name, dt, propagation, outputs, metadata
     /models/<k>                   JSON: one neuron model
     /populations/<k>/about        JSON: name, model (its k), shape, method
     /populations/<k>/params/..    one array per parameter; /initial/.. one per variable
     /projections/<k>/about        JSON: name, pre, post, port, exponent
-    /projections/<k>/delay, bias  arrays (bias only where there is one)
-    /projections/<k>/topology/    kind (text), its fields; for a composition maps/<j>/ likewise
+    /projections/<k>/rule         JSON: model (its whole text), params, initial (only where there is a rule)
+    /projections/<k>/delay, bias  arrays (bias only where there is one); a drawn delay is JSON, its distribution
+    /projections/<k>/topology/    kind (text), its fields; for a composition maps/<j>/ likewise; for a recipe about
+                                  (JSON: fields that are not arrays) and its arrays
+    /drives/<k>/about             JSON: name, kind, post, port; and one array per number of the drive
 
-A reader takes every version up to its own; `tests/golden/network_v1.h5` is kept for ever.
+A reader takes every version up to its own; `tests/golden/network_v1.h5` is kept for ever. What version 1 can
+say is written as version 1, so that older installations read it.
 
 Longer than most files: writer and reader of one layout stand side by side.
 """
@@ -32,13 +36,18 @@ import numpy as np
 from spikewright.errors import FormatError, ModelError, NetworkError, explain
 from spikewright.files import replacing_hdf5
 from spikewright.network.compose import TOPOLOGIES, Compose
+from spikewright.network.connectivity.distribution import Distribution, from_dict
+from spikewright.network.connectivity.plain import from_plain, to_plain
+from spikewright.network.connectivity.recipe import Recipe
+from spikewright.network.drive import DRIVES, Drive, kind_of
 from spikewright.network.graph import Method, Network, Population, Projection, Propagation
 from spikewright.network.hdf5 import Source, opened, put
 from spikewright.network.model import NeuronModel
+from spikewright.network.synapse import Rule, SynapseModel
 from spikewright.network.topology import Topology
 
 FORMAT = "spikewright.network"
-VERSION = 1
+VERSION = 2
 MAX_TEXT = 64 * 2**20
 """Characters of one JSON text."""
 MAX_JSON_DEPTH = 100
@@ -67,25 +76,55 @@ def save(network: Network, path: str | os.PathLike[str]) -> None:
     NetworkError : something in it is not plain data (metadata), or not a topology of ours
     FormatError : the place cannot be written
     """
-    where = f"network {network.name!r}"
-    texts = _texts(network, where)
+    texts = _texts(network, f"network {network.name!r}")
     with replacing_hdf5(path) as file:
-        put(file, "format", FORMAT)
-        put(file, "version", np.asarray(VERSION, np.int64))
-        for name, text in texts.items():
-            put(file, name, text)
-        for k, population in enumerate(network.populations.values()):
-            for part, values in (
-                ("params", population.params),
-                ("initial", population.initial),
-            ):
-                for name, value in values.items():
-                    put(file, f"populations/{k}/{part}/{name}", value)
-        for k, projection in enumerate(network.projections.values()):
-            put(file, f"projections/{k}/delay", projection.delay)
-            if projection.bias is not None:
-                put(file, f"projections/{k}/bias", projection.bias)
-            _write_topology(file.create_group(f"projections/{k}/topology"), projection.topology)
+        _write(file, network, texts)
+
+
+def write(group: Any, network: Network) -> None:
+    """Write a network into an empty group of an HDF5 file; raises as `save` does."""
+    _write(group, network, _texts(network, f"network {network.name!r}"))
+
+
+def _write(file: Any, network: Network, texts: Mapping[str, str]) -> None:
+    put(file, "format", FORMAT)
+    put(file, "version", np.asarray(_version(network), np.int64))
+    for name, text in texts.items():
+        put(file, name, text)
+    for k, population in enumerate(network.populations.values()):
+        for part, values in (
+            ("params", population.params),
+            ("initial", population.initial),
+        ):
+            for name, value in values.items():
+                put(file, f"populations/{k}/{part}/{name}", value)
+    for k, projection in enumerate(network.projections.values()):
+        delay = projection.delay
+        drawn = isinstance(delay, Distribution)
+        put(file, f"projections/{k}/delay", json.dumps(delay.as_dict()) if drawn else delay)
+        if projection.bias is not None:
+            put(file, f"projections/{k}/bias", projection.bias)
+        _write_topology(file.create_group(f"projections/{k}/topology"), projection.topology)
+    for k, drive in enumerate(network.drives.values()):
+        for name in _drive_numbers(type(drive)):
+            put(file, f"drives/{k}/{name}", getattr(drive, name))
+
+
+def _version(network: Network) -> int:
+    """Return the oldest version that can say the network."""
+    plastic = any(p.rule is not None for p in network.projections.values())
+    drawn = any(isinstance(p.delay, Distribution) for p in network.projections.values())
+    made = any(_has_recipe(p.topology) for p in network.projections.values())
+    return 2 if network.drives or plastic or drawn or made else 1
+
+
+def _has_recipe(topology: Topology) -> bool:
+    parts = topology.maps if isinstance(topology, Compose) else ()
+    return isinstance(topology, Recipe) or any(map(_has_recipe, parts))
+
+
+def _drive_numbers(kind: type[Drive]) -> list[str]:
+    return [field.name for field in fields(kind) if field.name not in ("post", "port")]
 
 
 def _texts(network: Network, where: str) -> dict[str, str]:
@@ -135,6 +174,17 @@ def _texts(network: Network, where: str) -> dict[str, str]:
             "exponent": int(projection.exponent),
         }
         found[f"projections/{k}/about"] = _dump(told, place)
+        rule = projection.rule
+        if rule is not None:
+            told = {
+                "model": rule.model.as_dict(),
+                "params": dict(rule.params),
+                "initial": dict(rule.initial),
+            }
+            found[f"projections/{k}/rule"] = _dump(told, f"{place}.rule")
+    for k, (name, drive) in enumerate(network.drives.items()):
+        told = {"name": name, "kind": kind_of(drive), "post": drive.post, "port": drive.port}
+        found[f"drives/{k}/about"] = _dump(told, f"{where}.drives[{name!r}]")
     return found
 
 
@@ -181,6 +231,12 @@ def _write_topology(group: Any, topology: Topology) -> None:
         for j, part in enumerate(topology.maps):
             _write_topology(group.create_group(f"maps/{j}"), part)
         return
+    if isinstance(topology, Recipe):
+        plain, arrays = to_plain(topology)
+        put(group, "about", json.dumps(plain))
+        for name, array in arrays.items():
+            put(group, name, array)
+        return
     for field in fields(topology):  # type: ignore[arg-type]
         put(group, field.name, np.asarray(getattr(topology, field.name)))
 
@@ -194,42 +250,51 @@ def load(path: str | os.PathLike[str]) -> Network:
     ModelError, NetworkError : what stands in it breaks the rules of a model or of a network
     """
     with opened(path, "a network of Spikewright (HDF5)") as source:
-        _check_format(source)
-        about = _json(source, source.root, "network", {"name", "dt", "propagation", "outputs"})
-        models = _models(source)
-        populations: dict[str, Population] = {}
-        for k, group in _numbered(source, "populations"):
-            name, population = _population(source, group, f"/populations/{k}", models)
-            _once(source, f"/populations/{k}", name, populations)
-            populations[name] = population
-        projections: dict[str, Projection] = {}
-        for k, group in _numbered(source, "projections"):
-            name, projection = _projection(source, group, f"/projections/{k}")
-            _once(source, f"/projections/{k}", name, projections)
-            projections[name] = projection
-        try:
-            outputs = about["outputs"]
-            if not isinstance(outputs, list) or not all(isinstance(o, str) for o in outputs):
-                raise TypeError("outputs must be a list of names")
-            if not isinstance(about["name"], str) or not isinstance(about["dt"], int | float):
-                raise TypeError("name and dt must be a text and a number")
-            if not isinstance(about.get("metadata", {}), dict):
-                raise TypeError("metadata must be an object")
-            return Network(
-                dt=float(about["dt"]),
-                populations=populations,
-                projections=projections,
-                outputs=tuple(outputs),
-                propagation=Propagation(about["propagation"]),
-                name=about["name"],
-                metadata=about.get("metadata", {}),
-            )
-        except NetworkError as error:
-            raise NetworkError(f"{source.path}: {error}") from None
-        except _WRONG as error:
-            raise source.error(
-                "/network", "not the description of a network", found=error
-            ) from None
+        return read(source)
+
+
+def read(source: Source) -> Network:
+    """Read the network that `write` wrote, from the root of a source; raises as `load` does."""
+    _check_format(source)
+    about = _json(source, source.root, "network", {"name", "dt", "propagation", "outputs"})
+    models = _models(source)
+    populations: dict[str, Population] = {}
+    for k, group in _numbered(source, "populations"):
+        name, population = _population(source, group, f"/populations/{k}", models)
+        _once(source, f"/populations/{k}", name, populations)
+        populations[name] = population
+    projections: dict[str, Projection] = {}
+    for k, group in _numbered(source, "projections"):
+        name, projection = _projection(source, group, f"/projections/{k}")
+        _once(source, f"/projections/{k}", name, projections)
+        projections[name] = projection
+    drives: dict[str, Drive] = {}
+    for k, group in _numbered(source, "drives"):
+        name, drive = _drive(source, group, f"/drives/{k}")
+        _once(source, f"/drives/{k}", name, drives)
+        drives[name] = drive
+    try:
+        outputs = about["outputs"]
+        if not isinstance(outputs, list) or not all(isinstance(o, str) for o in outputs):
+            raise TypeError("outputs must be a list of names")
+        if not isinstance(about["name"], str) or not isinstance(about["dt"], int | float):
+            raise TypeError("name and dt must be a text and a number")
+        if not isinstance(about.get("metadata", {}), dict):
+            raise TypeError("metadata must be an object")
+        return Network(
+            dt=float(about["dt"]),
+            populations=populations,
+            projections=projections,
+            outputs=tuple(outputs),
+            propagation=Propagation(about["propagation"]),
+            name=about["name"],
+            metadata=about.get("metadata", {}),
+            drives=drives,
+        )
+    except NetworkError as error:
+        raise NetworkError(f"{source.path}: {error}") from None
+    except _WRONG as error:
+        raise source.error("/network", "not the description of a network", found=error) from None
 
 
 def _check_format(source: Source) -> None:
@@ -365,17 +430,58 @@ def _projection(source: Source, group: Any, place: str) -> tuple[str, Projection
     for name in ("delay", "topology"):
         if name not in members:
             raise source.error(place, f"no {name}", cure="the file is damaged; save it again")
-    delay = source.array(group, "delay")
+    delay: Any = None
+    if source.is_text(group, "delay"):
+        data = _json(source, group, "delay", {"kind"})
+        try:
+            delay = from_dict(data)
+        except NetworkError as error:
+            raise NetworkError(f"{source.path}: {place}/delay: {error}") from None
+    else:
+        delay = source.array(group, "delay")
     bias = source.array(group, "bias") if "bias" in members else None
     topology = _topology(source, source.group(group, "topology"), f"{place}/topology", 0)
+    rule = _rule(source, group, f"{place}/rule") if "rule" in members else None
     try:
         ends = [about["name"], about["pre"], about["post"], about["port"]]
         if not all(isinstance(e, str) for e in ends) or type(about["exponent"]) is not int:
             raise TypeError("name, pre, post, port must be text, exponent a whole number")
-        made = Projection(ends[1], ends[2], topology, ends[3], delay, bias, about["exponent"])
+        made = Projection(ends[1], ends[2], topology, ends[3], delay, bias, about["exponent"], rule)
         return ends[0], made
     except _WRONG as error:
         raise source.error(f"{place}/about", "not a projection", found=error) from None
+
+
+def _rule(source: Source, group: Any, place: str) -> Rule:
+    about = _json(source, group, "rule", {"model", "params", "initial"})
+    try:
+        if not all(isinstance(about[key], dict) for key in ("model", "params", "initial")):
+            raise TypeError("model, params and initial must be objects")
+        return Rule(SynapseModel.from_dict(about["model"]), about["params"], about["initial"])
+    except ModelError as error:
+        raise ModelError(f"{source.path}: {place}: {error}") from None
+    except _WRONG as error:
+        raise source.error(place, "not a rule", found=error) from None
+
+
+def _drive(source: Source, group: Any, place: str) -> tuple[str, Drive]:
+    about = _json(source, group, "about", {"name", "kind", "post", "port"})
+    if not all(isinstance(about[key], str) for key in ("name", "kind", "post", "port")):
+        raise source.error(f"{place}/about", "not a drive", found="something that is not text")
+    kind = DRIVES.get(about["kind"])
+    if kind is None:
+        raise source.error(
+            f"{place}/about",
+            "unknown drive",
+            found=repr(about["kind"][:60]),
+            expected=", ".join(DRIVES),
+        )
+    names = _drive_numbers(kind)
+    missing = sorted(set(names) - set(source.names(group)))
+    if missing:
+        raise source.error(place, f"a drive without {', '.join(missing)}")
+    values: dict[str, Any] = {name: source.array(group, name) for name in names}
+    return about["name"], kind(post=about["post"], port=about["port"], **values)
 
 
 def _topology(source: Source, group: Any, place: str, level: int) -> Topology:
@@ -400,6 +506,10 @@ def _topology(source: Source, group: Any, place: str, level: int) -> Topology:
                     for j in range(count)
                 )
             )
+        if issubclass(TOPOLOGIES[kind], Recipe):
+            plain = _json(source, group, "about", {"n_post", "weights", "seed", "dtype"})
+            others = [n for n in members if n not in ("kind", "about")]
+            return from_plain(kind, plain, {n: source.array(group, n) for n in others})
         names = [field.name for field in fields(TOPOLOGIES[kind])]  # type: ignore[arg-type]
         missing = [n for n in names if n not in members]
         if missing:

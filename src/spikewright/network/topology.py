@@ -100,6 +100,30 @@ def frozen(values: ArrayLike, *, real: bool = False) -> NDArray[Any]:
     return array
 
 
+def _kept(values: ArrayLike, *narrow: Any) -> NDArray[Any]:
+    """Return values as `frozen` does, but in their own dtype where it is one of `narrow`; not copied where nobody else
+    can write to them."""
+    array = np.asarray(values)
+    if array.dtype not in narrow:
+        return frozen(array)
+    if array.flags.writeable or array.base is not None:
+        array = array.copy()
+        array.flags.writeable = False
+    return array
+
+
+def _indices(values: ArrayLike) -> NDArray[Any]:
+    """Return indices, int32 where they come so, else int64."""
+    array = _kept(values, np.int32)
+    if array.size == 0:
+        return array.astype(np.int64)
+    if array.dtype.kind != "i":
+        raise NetworkError(
+            explain("Sparse.from_edges", "pre and post are not whole numbers", found=array.dtype)
+        )
+    return array
+
+
 def compress(
     source: NDArray[np.int64],
     target: NDArray[np.int64],
@@ -128,6 +152,10 @@ class Topology(ABC):
     def synapses(self, pre: Shape) -> Synapses:
         """Return the synapses for a source of shape `pre`."""
 
+    def effective_fan_out(self, pre: Shape) -> NDArray[np.int64]:
+        """Return the synapses per source whose weight is not zero, for a source of shape `pre`."""
+        return self.synapses(pre).effective_fan_out()
+
     @property
     def weight(self) -> NDArray[Any] | None:
         """The weight array, or None where the map has none that could be learned."""
@@ -152,6 +180,10 @@ class Topology(ABC):
 
     def _weight_field(self) -> str:
         return "weights"
+
+    def expected_synapses(self, pre: Shape) -> float:
+        """Return how many synapses there are for a source of shape `pre`: exact, or the mean where they are drawn."""
+        return float(self.synapses(pre).n)
 
     def flat(self, pre: Shape) -> bool:
         """Whether it takes its source, and reaches its target, as a flat list whatever their shapes."""
@@ -192,6 +224,9 @@ class Dense(Topology):
     def flat(self, pre: Shape) -> bool:
         return True
 
+    def expected_synapses(self, pre: Shape) -> float:
+        return float(self.weights.size)
+
     def out_shape(self, pre: Shape) -> Shape:
         _check_size("Dense", pre, self.weights.shape[1])
         return (self.weights.shape[0],)
@@ -212,7 +247,11 @@ class Dense(Topology):
 
 @dataclass(frozen=True, eq=False)
 class Sparse(Topology):
-    """A list of synapses, compressed by source: `start` (n_pre + 1,), `target` (n,), `weights` (n,)."""
+    """A list of synapses, compressed by source: `start` (n_pre + 1,), `target` (n,), `weights` (n,).
+
+    Targets that come as int32, and weights that come as float32 or float16, are kept so; everything else becomes int64
+    and float64.
+    """
 
     start: NDArray[np.int64]
     target: NDArray[np.int64]
@@ -221,8 +260,9 @@ class Sparse(Topology):
     kind: ClassVar[str] = "sparse"
 
     def __post_init__(self) -> None:
-        for name in ("start", "target", "weights"):
-            object.__setattr__(self, name, frozen(getattr(self, name)))
+        object.__setattr__(self, "start", frozen(self.start))
+        object.__setattr__(self, "target", _kept(self.target, np.int32))
+        object.__setattr__(self, "weights", _kept(self.weights, np.float32, np.float16))
         object.__setattr__(self, "n_post", int(self.n_post))
         if self.start.ndim != 1 or len(self.start) < 1 or self.start[0] != 0:
             raise NetworkError(explain("Sparse", "start must be (n_pre + 1,) and begin with 0"))
@@ -264,7 +304,7 @@ class Sparse(Topology):
         ------
         NetworkError : an index is out of range, or the lengths differ
         """
-        source, target = frozen(pre), frozen(post)
+        source, target = _indices(pre), _indices(post)
         if source.shape != target.shape or source.ndim != 1:
             raise NetworkError(
                 explain("Sparse.from_edges", "pre and post differ in length", found=source.shape)
@@ -278,11 +318,16 @@ class Sparse(Topology):
                     expected=f"0..{n_pre - 1}",
                 )
             )
-        values = np.broadcast_to(frozen(weight), source.shape)
-        order = np.lexsort((target, source))
+        given = _kept(weight, np.float32, np.float16)
         start = np.zeros(n_pre + 1, np.int64)
         np.cumsum(np.bincount(source, minlength=n_pre), out=start[1:])
-        return Sparse(start, target[order], values[order], n_post)
+        order = np.lexsort((target, source))
+        del source
+        # given away unwriteable, so that they are not copied once more
+        target = target[order]
+        values = given[order] if given.ndim else np.full(len(order), given)
+        target.flags.writeable = values.flags.writeable = False
+        return Sparse(start, target, values, n_post)
 
     @staticmethod
     def from_matrix(matrix: ArrayLike) -> Sparse:
@@ -300,13 +345,20 @@ class Sparse(Topology):
     def flat(self, pre: Shape) -> bool:
         return True
 
+    def expected_synapses(self, pre: Shape) -> float:
+        return float(len(self.target))
+
     def out_shape(self, pre: Shape) -> Shape:
         _check_size("Sparse", pre, len(self.start) - 1)
         return (self.n_post,)
 
     def synapses(self, pre: Shape) -> Synapses:
         entry = np.arange(len(self.target), dtype=np.int64)
-        return Synapses(self.start, self.target, self.weights, entry, self.n_post)
+        target = self.target.astype(np.int64, copy=False)
+        weight = self.weights
+        if weight.dtype.kind == "f":
+            weight = weight.astype(np.float64, copy=False)
+        return Synapses(self.start, target, weight, entry, self.n_post)
 
 
 @dataclass(frozen=True, eq=False)

@@ -17,7 +17,7 @@ import pytest
 from numpy.typing import NDArray
 
 from spikewright.engines.engine import Engine
-from spikewright.engines.recording import Recording
+from spikewright.engines.recording import Recording, SynapseState
 from spikewright.engines.reference import Reference
 from spikewright.errors import EngineError
 from spikewright.events import Events
@@ -32,12 +32,14 @@ from spikewright.network import (
     CubaLIF,
     Dense,
     Flatten,
+    GaussianDrive,
     Input,
     Method,
     Network,
     NeuronModel,
     NoisyLIF,
     OneToOne,
+    PoissonDrive,
     PoissonSource,
     Population,
     Projection,
@@ -46,6 +48,7 @@ from spikewright.network import (
     Reset,
     Scale,
     Sparse,
+    StepCurrent,
     SumPool,
 )
 from spikewright.network.model import Noise
@@ -58,6 +61,16 @@ DRIVE: Mapping[str, Mapping[str, float]] = {
     "ThresholdUnit": {"x": 1.0},
     "IF": {"spikes": 0.3, "i": 100.0},
     "ConductanceLIF": {"exc": 30e-9, "inh": 5e-9, "i": 1e-10},
+    "ConductanceAlphaLIF": {"exc": 1e-6, "inh": 5e-9, "i": 1e-9},
+    "ConductanceAdEx": {"exc": 1e-6, "inh": 5e-9, "i": 2e-9},
+    "NmdaLIF": {"exc": 60e-9, "inh": 5e-9, "nmda": 30e-9, "s_nmda": 1e-8, "i": 1e-9},
+    "NmdaGate": {"spikes": 0.5},
+    "ExpCurrentLIF": {"exc": 3e-9, "inh": -5e-10, "i": 1e-9},
+    "AlphaCurrentLIF": {"exc": 3e-9, "inh": -5e-10, "i": 1e-9},
+    "DeltaLIF": {"spikes": 3e-3, "i": 1e-9},
+    "DiehlCookExcitatory": {"exc": 30.0, "inh": 0.3},
+    "DiehlCookInhibitory": {"exc": 5.0, "inh": 0.3},
+    "Izhikevich2003": {"i": 3000.0},
     "AdEx": {"spikes": 5e-3, "i": 2e-9},
     "Izhikevich": {"spikes": 5e-3, "i": 20.0},
     "HodgkinHuxley": {"exc": 50e-9, "inh": 5e-9, "i": 5e-10},
@@ -135,6 +148,25 @@ def assert_same(found: Recording, expected: Recording) -> None:
         assert set(getattr(one, part)) == set(getattr(other, part)), f"state.{part}"
         for key, value in getattr(other, part).items():
             _equal(getattr(one, part)[key], value, f"state.{part}[{key!r}]")
+    assert_same_synapses(one.synapses, other.synapses)
+
+
+def assert_same_synapses(
+    found: Mapping[str, SynapseState], expected: Mapping[str, SynapseState]
+) -> None:
+    """Raise AssertionError unless the synapses of two states are equal bit for bit."""
+    assert set(found) == set(expected), "state.synapses"
+    for name, other in expected.items():
+        one, where = found[name], f"state.synapses[{name!r}]"
+        for part in ("values", "pre", "post"):
+            assert set(getattr(one, part)) == set(getattr(other, part)), f"{where}.{part}"
+            for variable, value in getattr(other, part).items():
+                _equal(getattr(one, part)[variable], value, f"{where}.{part}[{variable!r}]")
+        for part in ("touched", "arrived", "fired"):
+            _equal(getattr(one, part), getattr(other, part), f"{where}.{part}")
+        for column in ("step", "sample", "address", "value"):
+            a, b = getattr(one.underway, column), getattr(other.underway, column)
+            _equal(a, b, f"{where}.underway.{column}")
 
 
 def _equal(found: NDArray[Any] | None, expected: NDArray[Any] | None, where: str) -> None:
@@ -180,18 +212,32 @@ class EngineSuite:
     """The contract of engines. Abstract: subclasses name their `engine`."""
 
     engine: ClassVar[type[Engine]]
+    options: ClassVar[Mapping[str, Any]] = {}
+    """More arguments of every run of `engine`, for instance a number of threads."""
+
+    def run(
+        self, network: Network, inputs: Mapping[str, Any] | None = None, **options: Any
+    ) -> Recording:
+        """Run on the engine under test."""
+        return self.engine().run(network, inputs, **{**self.options, **options})
+
+    def same(self, found: Recording, expected: Recording) -> None:
+        """Raise AssertionError unless two recordings are as equal as this engine promises."""
+        assert_same(found, expected)
 
     def check(
         self, network: Network, inputs: Mapping[str, Any] | None = None, **options: Any
     ) -> Recording:
         """Run on both engines with every variable recorded, compare, and return the recording."""
+        # some methods blow up at the suite's step: then both must do so alike
+        options.setdefault("check_finite", False)
         options.setdefault(
             "record", {n: (*p.model.state, "output") for n, p in network.populations.items()}
         )
         expected = Reference().run(network, inputs, **options)
-        found = self.engine().run(network, inputs, **options)
+        found = self.run(network, inputs, **options)
         assert found.engine == self.engine.name
-        assert_same(found, expected)
+        self.same(found, expected)
         return found
 
     # -- models ----------------------------------------------------------------------------------------
@@ -252,10 +298,77 @@ class EngineSuite:
             projections={"c->b": Projection("c", "b", OneToOne(0.4))},
         )
         one = self.check(network, steps=30, batch=3, seed=5, first_sample=7)
-        again = self.engine().run(network, steps=30, batch=3, seed=5, first_sample=7)
-        other = self.engine().run(network, steps=30, batch=3, seed=6, first_sample=7)
+        again = self.run(network, steps=30, batch=3, seed=5, first_sample=7)
+        other = self.run(network, steps=30, batch=3, seed=6, first_sample=7)
         assert np.array_equal(one.dense("a"), again.dense("a"))
         assert not np.array_equal(one.dense("a"), other.dense("a"))
+
+    # -- drives ----------------------------------------------------------------------------------------
+
+    def driven(self, **more: Any) -> Network:
+        """Return a network with every kind of drive, several at one port, one value for all and one each."""
+        return layered(params={"t_ref": 2e-3}).replacing(
+            drives={
+                "some": PoissonDrive("hid", 800.0, 0.3),
+                "each": PoissonDrive("hid", [0.0, 30.0, 4000.0, 60e3], [0.1, -0.2, 0.05, 0.004]),
+                "again": PoissonDrive("hid", [30.0, 30.0, 700.0, 30.0], -0.1),
+                "noise": GaussianDrive("hid", 0.5, [0.0, 0.5, 1.0, 2.0], "i"),
+                "same noise": GaussianDrive("out", 0.1, 0.2, "i_ext"),
+                "pieces": StepCurrent("hid", [3e-3, 17e-3, 21e-3], [1.5, -0.5, 0.25], "i"),
+                "rows": StepCurrent("out", [0.0, 9e-3], [[0.1, 0.2], [0.0, -0.3]]),
+                **more,
+            }
+        )
+
+    def test_drives(self) -> None:
+        found = self.check(self.driven(), steps=43, batch=3, seed=9, first_sample=2)
+        assert found.sent["hid"].sum() > 0
+        assert not np.array_equal(found.dense("hid")[:, 0], found.dense("hid")[:, 1])
+        other = self.run(self.driven(), steps=43, batch=3, seed=8, first_sample=2)
+        assert not np.array_equal(found.dense("hid"), other.dense("hid"))
+
+    def test_drives_beside_all_that_reaches_a_port(self) -> None:
+        inputs = {
+            "in": spikes_in(30, 2, 5),
+            "hid.i": weights_in(30, 2, 4),
+            "hid": weights_in(9, 2, 4),
+        }
+        network = self.driven()
+        dense = network.projections["in->hid"].topology
+        network = network.replacing(
+            projections={
+                "biased": Projection("in", "hid", dense, bias=0.1 * np.arange(4.0)),
+                "late": Projection("hid", "hid", Dense(weights_in(4, 4)), "i", delay=3e-3),
+            }
+        )
+        self.check(network, inputs, steps=40)
+
+    def test_drives_of_chunks_are_those_of_the_whole(self) -> None:
+        whole = self.run(self.driven(), steps=40, batch=2, seed=3)
+        state, parts = None, []
+        for steps in (1, 2, 6, 18, 13):
+            part = self.run(self.driven(), steps=steps, batch=2, seed=3, state=state)
+            parts.append(part.dense("hid"))
+            state = part.state
+        assert np.array_equal(np.concatenate(parts), whole.dense("hid"))
+        assert state is not None
+        assert np.array_equal(state.values["out"]["v"], whole.state.values["out"]["v"])
+
+    def test_a_driven_batch_is_its_samples(self) -> None:
+        together = self.run(self.driven(), steps=20, batch=3, seed=4)
+        for b in range(3):
+            alone = self.run(self.driven(), steps=20, seed=4, first_sample=b)
+            assert np.array_equal(alone.dense("out")[:, 0], together.dense("out")[:, b])
+
+    def test_drives_of_integers(self) -> None:
+        network = self.integers().replacing(
+            drives={
+                "a": PoissonDrive("p", [0.0, 900.0, 900.0, 5000.0], [3, -20, 41, 7]),
+                "b": PoissonDrive("in", 300.0, 2),
+                "c": StepCurrent("p", [4e-3, 6e-3], np.array([[9, -9, 0, 200], [1, 1, 1, 1]]), "x"),
+            }
+        )
+        self.check(network, steps=50, batch=2)
 
     # -- integers --------------------------------------------------------------------------------------
 
@@ -375,8 +488,8 @@ class EngineSuite:
             projections={"late": Projection("in", "hid", Dense(weights_in(4, 5)), delay=4e-3)}
         )
         x = spikes_in(40, 2, 5)
-        whole = self.engine().run(network, {"in": x})
-        first = self.engine().run(network, {"in": x[:17]})
+        whole = self.run(network, {"in": x})
+        first = self.run(network, {"in": x[:17]})
         kept = first.state.values["hid"]["v"].copy()
         second = self.check(network, {"in": x[17:]}, state=first.state)
         assert np.array_equal(first.state.values["hid"]["v"], kept), "the given state was changed"
@@ -388,9 +501,9 @@ class EngineSuite:
     def test_a_batch_is_its_samples(self) -> None:
         network = layered(NoisyLIF)
         x = spikes_in(30, 3, 5)
-        together = self.engine().run(network, {"in": x}, seed=4)
+        together = self.run(network, {"in": x}, seed=4)
         for b in range(3):
-            alone = self.engine().run(network, {"in": x[:, b : b + 1]}, seed=4, first_sample=b)
+            alone = self.run(network, {"in": x[:, b : b + 1]}, seed=4, first_sample=b)
             assert np.array_equal(alone.dense("hid")[:, 0], together.dense("hid")[:, b])
             assert np.array_equal(alone.dense("out")[:, 0], together.dense("out")[:, b])
 
@@ -402,7 +515,7 @@ class EngineSuite:
             network = layered(LIF, params={"tau_m": tau[index]}).with_weights(
                 {"in->hid": weight[index]}
             )
-            runs.append(self.engine().run(network, {"in": spikes_in(40, 2, 5)}).dense("hid"))
+            runs.append(self.run(network, {"in": spikes_in(40, 2, 5)}).dense("hid"))
         assert np.array_equal(runs[0][:, :, order], runs[1])
         assert runs[0].sum() > 0
 
@@ -440,6 +553,51 @@ class EngineSuite:
                 found.sent[name], (found.dense(name) != 0).sum(0).reshape(found.batch, -1)
             )
 
+    # -- states that are not finite -----------------------------------------------------------------------
+
+    def exploding(self) -> tuple[Network, NDArray[np.float64]]:
+        """Return a network, and inputs after which neuron 2 of sample 1 is infinite in step 9, another one later."""
+        growing = NeuronModel(
+            name="Growing",
+            state={"v": "1"},
+            params={},
+            inputs={"x": "1"},
+            update={"v": "v + 1 / (4 - x)"},
+            threshold="v > 1",
+            reset={"v": "v - 1"},
+            source="Made for this suite: what enters may make it infinite.",
+        )
+        network = Network(
+            dt=1e-3,
+            populations={"in": Population(Input, 4), "grow": Population(growing, 4)},
+            projections={"s": Projection("in", "grow", OneToOne(1.0))},
+        )
+        x = np.zeros((20, 2, 4))
+        x[9, 1, 2], x[11:, 0, 0] = 4.0, 4.0
+        return network, x
+
+    def test_a_state_that_is_not_finite_ends_the_run(self) -> None:
+        network, x = self.exploding()
+        options: dict[str, Any] = {"record": {"grow": ("v", "output")}}
+        with pytest.raises(EngineError) as caught:
+            self.run(network, {"in": x}, **options)
+        assert str(caught.value).startswith(
+            "population 'grow', neuron 2, step 9 (0.009 s), sample 1: the state of Growing is not finite"
+        )
+        found = caught.value.recording
+        assert isinstance(found, Recording)
+        assert found.steps == 9
+        expected = Reference().run(network, {"in": x[:9]}, **options)
+        for name in network.populations:
+            assert np.array_equal(found.dense(name), expected.dense(name))
+        assert np.array_equal(found.trace("grow", "v"), expected.trace("grow", "v"))
+
+    def test_a_state_that_is_not_finite_may_be_wanted(self) -> None:
+        network, x = self.exploding()
+        found = self.check(network, {"in": x}, check_finite=False)
+        assert found.steps == 20
+        assert np.isinf(found.state.values["grow"]["v"][1, 2])
+
     # -- what cannot be run -----------------------------------------------------------------------------
 
     @pytest.mark.parametrize(
@@ -465,20 +623,20 @@ class EngineSuite:
         self, inputs: dict[str, Any], options: dict[str, Any], message: str
     ) -> None:
         with pytest.raises(EngineError, match=message):
-            self.engine().run(layered(), inputs, **options)
+            self.run(layered(), inputs, **options)
 
     def test_bad_state(self) -> None:
-        state = self.engine().run(layered(), steps=2, batch=2).state
+        state = self.run(layered(), steps=2, batch=2).state
         with pytest.raises(EngineError, match=r"state\..*does not fit the network or the batch"):
-            self.engine().run(layered(), steps=2, batch=3, state=state)
+            self.run(layered(), steps=2, batch=3, state=state)
 
     def test_real_numbers_into_an_integer_model(self) -> None:
         with pytest.raises(EngineError, match="real numbers enter an integer model"):
-            self.engine().run(self.integers(), {"p.x": np.full((3, 1, 4), 0.5)})
+            self.run(self.integers(), {"p.x": np.full((3, 1, 4), 0.5)})
 
     def test_no_exact_step(self) -> None:
         network = Network(
             dt=1e-4, populations={"p": Population(MODELS["AdEx"], 1, method=Method.EXACT)}
         )
         with pytest.raises(EngineError, match="p: AdEx is not linear, so it has no exact step"):
-            self.engine().run(network, steps=1)
+            self.run(network, steps=1)

@@ -177,6 +177,7 @@ def fit(
         surrogate, reset_gradient, tuple(trainable), weight_limit, clip_gradient, str(dtype),
     )  # fmt: skip
     train, validation = as_parts(data, augmentation)
+    network = network.written_out()
     _check(network, train, validation, settings)
     with limited_threads(threads):
         module = Module(

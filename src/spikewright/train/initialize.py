@@ -74,6 +74,7 @@ def initialize(
         raise TrainError(
             explain("initialize", "needs target > 0 and 0 < alpha <= 1", found=(target, alpha))
         )
+    network = network.written_out()
     chosen = projections
     if chosen is None:
         chosen = tuple(

@@ -82,6 +82,26 @@ class Module(nn.Module):
         smooth: bool = False,
     ) -> None:
         super().__init__()
+        if network.drives:
+            raise TrainError(
+                explain(
+                    "train",
+                    "a network with drives cannot be trained",
+                    found=", ".join(network.drives),
+                    cure="pass what they give as input",
+                )
+            )
+        plastic = [n for n, p in network.projections.items() if p.rule is not None]
+        if plastic:
+            raise TrainError(
+                explain(
+                    "train",
+                    "synapses that change by a rule cannot be trained by gradient",
+                    found=", ".join(plastic),
+                    cure="train `network.without_rules()`, or let the rule learn: `run(...).learned()`",
+                )
+            )
+        network = network.written_out()
         self.network = network
         self.firing = Firing(surrogate, reset_gradient, smooth)
         self.dtype = dtype

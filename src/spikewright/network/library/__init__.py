@@ -3,8 +3,15 @@
 A variant is its own named model: change one with `model.variant(...)` or `model.resetting(...)`.
 """
 
-from spikewright.network.library.adaptive import ALIF, AdEx, Izhikevich
-from spikewright.network.library.conductance import ConductanceLIF, HodgkinHuxley
+from spikewright.network.library.adaptive import ALIF, AdEx, Izhikevich, Izhikevich2003
+from spikewright.network.library.conductance import (
+    ConductanceAdEx,
+    ConductanceAlphaLIF,
+    ConductanceLIF,
+    HodgkinHuxley,
+)
+from spikewright.network.library.current import AlphaCurrentLIF, DeltaLIF, ExpCurrentLIF
+from spikewright.network.library.diehl_cook import DiehlCookExcitatory, DiehlCookInhibitory
 from spikewright.network.library.integrate_and_fire import (
     IF,
     LI,
@@ -15,6 +22,7 @@ from spikewright.network.library.integrate_and_fire import (
     NoisyLIF,
 )
 from spikewright.network.library.nir_models import NirCubaLI, NirCubaLIF, NirI, NirIF
+from spikewright.network.library.nmda import NmdaGate, NmdaLIF
 from spikewright.network.library.resonate import ResonateAndFire
 from spikewright.network.library.sources import Input, PoissonSource, Relay, ThresholdUnit
 
@@ -32,10 +40,20 @@ MODELS = {
         CubaLIF,
         AlphaLIF,
         NoisyLIF,
+        ExpCurrentLIF,
+        AlphaCurrentLIF,
+        DeltaLIF,
         ConductanceLIF,
+        ConductanceAlphaLIF,
+        NmdaLIF,
+        NmdaGate,
+        ConductanceAdEx,
+        DiehlCookExcitatory,
+        DiehlCookInhibitory,
         ALIF,
         AdEx,
         Izhikevich,
+        Izhikevich2003,
         HodgkinHuxley,
         ResonateAndFire,
         NirI,
@@ -52,17 +70,27 @@ __all__ = [
     "LIF",
     "MODELS",
     "AdEx",
+    "AlphaCurrentLIF",
     "AlphaLIF",
+    "ConductanceAdEx",
+    "ConductanceAlphaLIF",
     "ConductanceLIF",
     "CubaLI",
     "CubaLIF",
+    "DeltaLIF",
+    "DiehlCookExcitatory",
+    "DiehlCookInhibitory",
+    "ExpCurrentLIF",
     "HodgkinHuxley",
     "Input",
     "Izhikevich",
+    "Izhikevich2003",
     "NirCubaLI",
     "NirCubaLIF",
     "NirI",
     "NirIF",
+    "NmdaGate",
+    "NmdaLIF",
     "NoisyLIF",
     "PoissonSource",
     "Relay",

@@ -87,3 +87,18 @@ Izhikevich = NeuronModel(
     source="Izhikevich, IEEE Trans. Neural Networks 14 (2003), eqs. 1 to 3 with mV and ms written out; "
     "regular spiking",
 )
+
+_HALF = "({v} + 0.5 * dt * (k2 * ({v})**2 + k1 * ({v}) + k0 - u + i))"
+
+Izhikevich2003 = Izhikevich.variant(
+    "Izhikevich2003",
+    # what arrives acts through the port i, held over the step; dt = 1 ms, delays 0
+    inputs={"i": "V/s"},
+    jumps={},
+    dynamics={},
+    update={
+        "v": _HALF.format(v=_HALF.format(v="v")),
+        "u": "u + dt * a * (b * v - u)",
+    },
+    source="Izhikevich, IEEE Trans. Neural Networks 14 (2003), its script: two half steps of v, then one of u",
+)

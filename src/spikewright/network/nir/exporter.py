@@ -72,7 +72,9 @@ def to_nir(network: Network, *, retime: bool = True) -> Exported:
     -------
     Exported : the report has a finding for every node
     """
-    again = rebuilt(network)
+    network = network.written_out()
+    plain = not network.drives and all(p.rule is None for p in network.projections.values())
+    again = rebuilt(network) if plain else None
     findings = Findings()
     if again is not None and again.document is not None:
         return _again(network, again.document, again.notes or {})
@@ -217,6 +219,8 @@ class _Writer:
             except _Refused as no:
                 kind = projection.topology.kind
                 self.findings.add(name, kind, Status.REFUSED, str(no))
+        for name in network.drives:
+            self.findings.add(name, "drive", Status.REFUSED, "NIR has no sources of its own")
         for name in network.outputs:
             out = self._free("output" if len(network.outputs) == 1 else f"output_{name}")
             shape = network.populations[name].shape
@@ -387,6 +391,11 @@ class _Writer:
         maps = topology.maps if isinstance(topology, Compose) else (topology,)
         shape = self.network.populations[projection.pre].shape
         bias = projection.bias
+        if projection.rule is not None:
+            raise _Refused(
+                f"NIR has no synapses with state; the rule {projection.rule.model.name} would be lost"
+                " — export `network.without_rules()`"
+            )
         if projection.exponent:
             raise _Refused("a projection with an exponent belongs to integer arithmetic")
         chain: list[tuple[str, Node]] = []

@@ -123,7 +123,10 @@ class Described(Substrate):
 
     def compile(self, network: Network, *, seed: int = 0) -> Compiled:
         """Run the passes in the order of the file, then check the limits; see `Substrate.compile`."""
-        lowered, changes = self.run_passes(network, tuple(p for _, p in self._passes), seed)
+        self.check_rules(network)
+        lowered, changes = self.run_passes(
+            network.written_out(), tuple(p for _, p in self._passes), seed
+        )
         sizes = _sizes(lowered)
         problems = Problems()
         for limit, found in sizes.items():

@@ -136,6 +136,19 @@ class Substrate(ABC):
         """Passes that keep the structure of a network, to train through (`fit(..., through=chip.passes)`)."""
         return ()
 
+    def check_rules(self, network: Network) -> None:
+        """Raise SubstrateError where synapses change by a rule: nothing here computes that."""
+        learning = [n for n, p in network.projections.items() if p.rule is not None]
+        if learning:
+            raise SubstrateError(
+                explain(
+                    self.name,
+                    "has no synapses that change by a rule",
+                    found=", ".join(learning),
+                    cure="compile what was learned: `recording.learned().without_rules()`",
+                )
+            )
+
     def check_preset(self, preset: str) -> None:
         """Raise SubstrateError where there is no such price list."""
         if preset not in self.presets():

@@ -115,8 +115,9 @@ class Loihi(Substrate):
 
     def compile(self, network: Network, *, seed: int = 0) -> Compiled:
         """Lower a network to Loihi's integers and place it on cores; see `Substrate.compile`."""
+        self.check_rules(network)
         chip = self.chip
-        timed, changes = Retime()(network, seed)
+        timed, changes = Retime()(network.written_out(), seed)
         problems = Problems()
         neurons: dict[str, Neuron] = {}
         for name in timed.populations:

@@ -107,8 +107,9 @@ class Pcm(Substrate):
 
     def compile(self, network: Network, *, seed: int = 0) -> Compiled:
         """Lower a network to one chip instance; see `Substrate.compile`."""
+        self.check_rules(network)
         chip = self.chip
-        timed, changes = Retime()(network, seed)
+        timed, changes = Retime()(network.written_out(), seed)
         _check(timed, chip)
         populations = dict(timed.populations)
         projections: dict[str, Projection] = {}

@@ -1,0 +1,502 @@
+"""One population in one run of the compiled engine: its kernel, its arrays, and what was recorded of it.
+
+Longer than most files: every array that a kernel's table points to is made here.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import itertools
+import math
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from spikewright.engines import drives, tally
+from spikewright.engines import layout as at
+from spikewright.engines.compiled import load
+from spikewright.engines.generate import Kernel, Port, write
+from spikewright.engines.layout import where
+from spikewright.engines.lazy_source import (
+    CELLS,
+    IS_HOT,
+    LAZY,
+    LIST,
+    LOWER,
+    N_HOT,
+    POWERS,
+    SHARED,
+    UPPER,
+    cell_of,
+    fill_cells,
+    write_lazy,
+)
+from spikewright.engines.planner import bounds
+from spikewright.engines.program import PoissonProgram, PopulationProgram, StepsProgram
+from spikewright.engines.record import Record
+from spikewright.engines.recording import Spikes
+from spikewright.errors import EngineError, explain
+from spikewright.network.model import Noise
+
+if TYPE_CHECKING:
+    from spikewright.engines.cpu_run import CpuRun
+
+LOG_BYTES = 2**26
+"""Memory for the spikes of one chunk of steps, over all populations."""
+BLOCK = 512
+"""Neurons that are advanced together through a batch of steps, so that they stay in the first cache."""
+
+
+class CpuPopulation:
+    """One population of one run: its kernel, its arrays, and what was recorded of it."""
+
+    def __init__(self, run: CpuRun, p: PopulationProgram, number: int) -> None:
+        model, step, request = p.population.model, p.step, run.request
+        self.run, self.p, self.name, self.n = run, p, p.name, p.n
+        batch, parts, workers = request.batch, run.parts, run.workers
+        self.number = run.number(p)
+        self.outgoing = tuple(n for n, q in run.network.projections.items() if q.pre == p.name)
+        self.edges = bounds(p.n, parts)
+        self.bounds = np.array([self.edges[0][0], *(high for _, high in self.edges)], np.int64)
+        self.room = max(8, -(-max(high - low for low, high in self.edges) // 64) * 64)
+        waiting = [run.own.ruled[q].longest for q in run.ruled_from[p.name]]
+        waiting += [
+            run.own.stored[n].longest
+            for n, q in run.network.projections.items()
+            if q.pre == p.name and q.post in run.lazy
+        ]
+        self.depth = 2 * run.steps_together + max(waiting, default=0)
+        self.graded = model.is_graded
+        self.waits = step.refractory is not None
+        wait = np.int32 if self.number is np.float32 else np.int64
+        self.spikes = np.zeros((batch, parts, self.depth, self.room), np.int32)
+        self.counts = np.zeros((batch, parts, self.depth), np.int64)
+        self.values = np.zeros(
+            (batch, parts, self.depth, self.room) if self.graded else (0,), self.number
+        )
+        asking = {
+            n: stored.rule.model.reads_post
+            for n, stored in run.own.ruled.items()
+            if run.network.projections[n].post == p.name
+        }
+        seen = tuple(dict.fromkeys(v for reads in asking.values() for v in reads))
+        self.seen = seen
+        self.peak_rows = np.zeros((len(seen), batch, p.n), self.number)
+        self.peaks = {
+            n: np.array([where(self.peak_rows[seen.index(v)]) for v in reads], np.int64)
+            for n, reads in asking.items()
+        }
+        self.sent = np.zeros((batch, p.n), np.int64)
+        self.activity = np.zeros((request.steps, batch), np.int64)
+        self.errors = np.zeros((workers, 4), np.int64)
+        self.state = {
+            v: np.array(x, self.number, order="C") for v, x in request.state.values[p.name].items()
+        }
+        self.waiting = (
+            np.array(request.state.waiting[p.name], wait, order="C")
+            if self.waits
+            else np.zeros(1, wait)
+        )
+        self.wanted = request.record.get(p.name, Record(()))
+        self.traced = tuple(v for v in self.wanted.variables if v != "output")
+        self.wants_output = "output" in self.wanted.variables
+        n_rows, width = self.wanted.rows(request.state.step, request.steps), self.wanted.width(p.n)
+        self.trace_rows = {v: np.zeros((n_rows, batch, width), self.number) for v in self.traced}
+        self.kept = self.wants_output or p.name in request.spikes
+        self.parts_kept: list[tuple[NDArray[Any], ...]] = []
+        flags = np.zeros((workers, self.room), np.uint8)
+        row = np.zeros((workers, self.room), self.number)
+        self.keep: list[Any] = [flags, row]
+        if p.name in run.replayed:
+            self.table = np.zeros(at.OPEN + at.REPLAY, np.int64)
+            self.replay()
+            kernel_at = int(tally.replay.address or 0)
+        elif p.name in run.lazy:
+            kernel_at = self.compile_lazy()
+        else:
+            kernel_at = self.compile()
+        t = self.table
+        t[at.SIZE], t[at.BOUNDS], t[at.BATCH], t[at.PARTS] = p.n, where(self.bounds), batch, parts
+        t[at.BLOCK] = BLOCK if run.steps_together > 1 else max(1, self.room)
+        t[at.FLAGS], t[at.ROOM], t[at.ROW] = where(flags), self.room, where(row)
+        t[at.SPIKES], t[at.DEPTH], t[at.COUNTS] = where(self.spikes), self.depth, where(self.counts)
+        t[at.VALUES] = where(self.values)
+        t[at.WAITING], t[at.FIRST_SAMPLE] = where(self.waiting), request.first_sample
+        t[at.ERRORS], t[at.CHECKED] = where(self.errors), request.check_finite
+        t[at.POPULATION], t[at.SENT] = number, where(self.sent)
+        t[at.ITEM] = np.dtype(self.number).itemsize
+        self.chosen = np.arange(p.n)
+        if self.wanted.neurons is not None:
+            self.chosen = np.sort(self.wanted.neurons).astype(np.int64)
+        t[at.EVERY], t[at.CHOSEN], t[at.N_CHOSEN] = self.wanted.every, where(self.chosen), width
+        self.operation: tuple[int, int] = (kernel_at, where(self.table))
+        self.address = where(self.table)
+
+    def finish_table(self) -> None:
+        """Do what needs the whole table: find out which lazy neurons are hot."""
+        if self.name not in self.run.lazy:
+            return
+        self.settle(self.run.request.state.step, hot=True)
+        cut = self.run.cut.get(self.name)
+        if cut is not None:
+            quiet = (self.stamps != IS_HOT) & (cut.since >= 0)
+            self.stamps[...] = np.where(quiet, cut.since, self.stamps)
+
+    def touched(self) -> tuple[NDArray[np.int64], dict[str, NDArray[Any]]]:
+        """Return of which step each neuron's state is (-1: of now), and the state, of lazy neurons."""
+        raw = {v: np.array(x, np.float64) for v, x in self.state.items()}
+        return self.stamps.astype(np.int64), raw
+
+    @property
+    def stamps(self) -> NDArray[Any]:
+        """The step at whose beginning a lazy neuron's state is, or IS_HOT; a view of the cells."""
+        whole = self.cells.view(np.int32 if self.number is np.float32 else np.int64)
+        return whole[:, :, self.cell.since]
+
+    def settle(self, k: int, *, hot: bool = False) -> None:
+        """Bring lazy neurons to the beginning of step k; with `hot`, decide which are stepped."""
+        call = ctypes.CFUNCTYPE(None, ctypes.c_void_p, *(ctypes.c_int64,) * 5)(self.settling)
+        for b in range(self.run.request.batch):
+            for part in range(self.run.parts):
+                call(self.address, b, part, 0, k, int(hot))
+
+    def compile_lazy(self) -> int:
+        """Fill in what the kernel of lazy neurons reads; return its address."""
+        run, p, number = self.run, self.p, self.number
+        made, model = run.lazy[p.name], p.population.model
+        ports = {port: Port(False, False, len(p.biases.get(port, ()))) for port in model.inputs}
+        kernel = write_lazy(p, made, ports, precision=run.own.precision)
+        module = load(kernel.name, kernel.text)
+        self.table = np.zeros(at.OPEN + LAZY, np.int64)
+        self.constants(kernel)
+        t, batch = self.table, run.request.batch
+        self.cell = cell_of(p, made)
+        cut = run.cut.get(p.name)
+        begin = self.state if cut is None else dict(cut.values)
+        self.cells = fill_cells(self.cell, made, begin, number)
+        # variables are views of the cells from here on
+        self.state = {v: self.cells[:, :, column] for v, column in self.cell.states.items()}
+        arrays = {
+            CELLS: self.cells,
+            LIST: np.zeros((batch, run.parts, self.room), np.int32),
+            N_HOT: np.zeros((batch, run.parts), np.int64),
+            POWERS: np.array(made.powers, number, order="C"),
+            SHARED: np.array([*made.fixed[:, 0], made.level[0]], number),
+            UPPER: np.array(made.upper, number),
+            LOWER: np.array(made.lower, number),
+        }
+        for place, array in arrays.items():
+            t[at.OPEN + place] = where(array)
+        self.keep += arrays.values()
+        self.outside: list[NDArray[Any]] = []
+        self.drive_tables: list[NDArray[np.int64]] = []
+        self.settling = int(module.settle.address)
+        return int(module.advance.address)
+
+    def compile(self) -> int:
+        """Fill in what the kernel reads; return its address."""
+        run, p, request = self.run, self.p, self.run.request
+        model = p.population.model
+        self.inputs = {
+            port: request.inputs[p.name, port]
+            for port in model.inputs
+            if (p.name, port) in request.inputs
+        }
+        ports = {
+            port: Port(
+                (p.name, port) in run.rings,
+                port in self.inputs,
+                len(p.biases.get(port, ())),
+                sum(d.port == port for d in p.drives),
+            )
+            for port in model.inputs
+        }
+        kernel = write(p, ports, precision=run.own.precision, peaks=self.seen)
+        self.table = np.zeros(kernel.size, np.int64)
+        self.constants(kernel)
+        t, number = self.table, self.number
+        place = at.OPEN
+        for port in kernel.rings:
+            ring = run.rings[p.name, port]
+            t[place], t[place + 1] = where(ring), len(ring)
+            place += 2
+        self.outside_at = place
+        self.outside = []
+        for port in kernel.outside:
+            array = np.zeros((self.inputs[port].steps + 1, request.batch, p.n), number)
+            array[:-1] = self.inputs[port].dense
+            self.outside.append(array)
+            place += 2
+        for variable in model.state:
+            t[place] = where(self.state[variable])
+            place += 1
+        self.drive_tables = []
+        for port in model.inputs:
+            for drive in p.drives:
+                if drive.port == port:
+                    table = self.drive(drive)
+                    self.drive_tables.append(table)
+                    t[place] = where(table)
+                    place += 1
+        return int(load(kernel.name, kernel.text).advance.address)
+
+    def constants(self, kernel: Kernel) -> None:
+        """Fill in the numbers that a kernel reads."""
+        run, p, t, number = self.run, self.p, self.table, self.number
+        model, step, request = p.population.model, p.step, run.request
+        constants = step.constants
+        names = [c if isinstance(c, str) else f"{c:g}" for c in kernel.shared]
+        values = [constants[c] if isinstance(c, str) else c for c in kernel.shared]
+        shared = self.as_number(
+            np.array(values, np.float64 if number is np.float32 else number), names
+        )
+        own = np.empty((len(kernel.own), p.n), number)
+        for i, name in enumerate(kernel.own):
+            own[i] = self.as_number(np.broadcast_to(constants[name], (1, p.n)), [name])
+        flat = [b for port in model.inputs for b in p.biases.get(port, ())]
+        biases = np.array(flat, number).reshape(len(flat), p.n)
+        hold = np.zeros(1, np.int64) if step.refractory is None else step.refractory
+        hold = np.array(hold, self.waiting.dtype).reshape(-1)
+        keys = np.array(
+            [run.program.key(request.seed, p.name, noise) for noise in step.noise], np.uint64
+        )
+        scale = np.array(
+            [
+                1.0 / math.sqrt(run.network.dt) if kind is Noise.WHITE else 1.0
+                for kind in step.noise.values()
+            ]
+        )
+        t[at.PEAKS] = where(self.peak_rows)
+        t[at.CONSTANTS], t[at.OWN], t[at.BIASES] = where(shared), where(own), where(biases)
+        t[at.KEYS], t[at.SCALE], t[at.HOLD] = where(keys), where(scale), where(hold)
+        self.keep += [shared, own, biases, keys, scale, hold]
+
+    def as_number(self, values: NDArray[Any], names: list[str]) -> NDArray[Any]:
+        """Return values, one row or number per name, as the kernel's numbers; refuse what these cannot hold."""
+        with np.errstate(over="ignore"):
+            found = values.astype(self.number).reshape(values.shape)
+        if self.number is np.float32:
+            lost = np.isinf(found) & np.isfinite(values)
+            if np.any(lost):
+                row = int(np.argwhere(lost)[0][0])
+                raise EngineError(
+                    explain(
+                        f"population {self.name!r}",
+                        f"{names[row]} is too large for single precision",
+                        found=f"{values[lost][0]:g}",
+                        expected="3.4e38 at most",
+                        cure="take precision='double'",
+                    )
+                )
+        return found
+
+    def drive(self, drive: Any) -> NDArray[np.int64]:
+        run, p, request, number = self.run, self.p, self.run.request, self.number
+        t = np.zeros(drives.ENTRIES, np.int64)
+        key = np.array([run.program.drive_key(request.seed, drive.name)], np.uint64).view(np.int64)
+        t[drives.KEY], t[drives.FIRST_SAMPLE] = key[0], request.first_sample
+        t[drives.SIZE], t[drives.ITEM] = p.n, np.dtype(number).itemsize
+        arrays: list[NDArray[Any]]
+        if isinstance(drive, StepsProgram):
+            t[drives.KIND] = drives.STEPS
+            times, values = (
+                np.array(drive.start, np.int64),
+                np.array(drive.values, number, order="C"),
+            )
+            t[drives.TIMES], t[drives.PIECES], t[drives.STEP_VALUES] = (
+                where(times),
+                len(times),
+                where(values),
+            )
+            self.keep += [times, values]
+            return t
+        buffer = np.zeros((run.workers, 4, p.n), number)
+        words = np.zeros((run.workers, 4, p.n), np.uint32)
+        t[drives.BUFFER], t[drives.WORDS] = where(buffer), where(words)
+        if isinstance(drive, PoissonProgram):
+            t[drives.KIND] = drives.POISSON
+            start = np.array(drive.start, np.int64)
+            thresholds = np.array(drive.thresholds, np.uint64)
+            guides = np.array([drives.guide(thresholds[a:b]) for a, b in itertools.pairwise(start)])
+            weight = np.array(drive.weight, number)
+            which = np.array(drive.which, np.int64)
+            t[drives.GUIDE], t[drives.THRESHOLDS], t[drives.START] = (
+                where(guides),
+                where(thresholds),
+                where(start),
+            )
+            t[drives.WHICH] = where(which) if len(guides) > 1 else 0
+            t[drives.WEIGHT] = where(weight)
+            arrays = [start, thresholds, guides, weight, which]
+        else:
+            t[drives.KIND] = drives.GAUSSIAN
+            mean, std = np.array(drive.mean, np.float64), np.array(drive.std, np.float64)
+            t[drives.MEAN], t[drives.STD] = where(mean), where(std)
+            arrays = [mean, std]
+        self.keep += [buffer, words, *arrays]
+        return t
+
+    def replay(self) -> None:
+        """Fill in what enters, as lists."""
+        request, t = self.run.request, self.table
+        port = self.p.population.model.default_port
+        outside = request.inputs.get((self.name, port))
+        if outside is None:
+            start = np.zeros((request.batch, 1), np.int64)
+            address, value = np.zeros(0, np.int64), np.zeros(0)
+        else:
+            start, address, value = outside.cells
+        start = np.ascontiguousarray(start)
+        address, value = address.astype(np.int32), value.astype(self.number)
+        o = at.OPEN
+        t[o + at.REPLAY_START], t[o + at.REPLAY_ADDRESS] = where(start), where(address)
+        t[o + at.REPLAY_VALUE], t[o + at.REPLAY_STEPS] = where(value), start.shape[1] - 1
+        t[o + at.REPLAY_ORIGIN] = request.state.step
+        self.keep += [start, address, value]
+
+    def fill(self, underway: Spikes) -> None:
+        """Put spikes that were sent before the run, and have not arrived, where kernels look for them."""
+        for i in range(underway.n):
+            b, neuron, slot = underway.sample[i], underway.address[i], underway.step[i] % self.depth
+            part = int(np.searchsorted(self.bounds[1:], neuron, side="right"))
+            place = self.counts[b, part, slot]
+            self.spikes[b, part, slot, place] = neuron
+            if self.graded and underway.value is not None:
+                self.values[b, part, slot, place] = underway.value[i]
+            self.counts[b, part, slot] += 1
+
+    def underway(self, first: int, end: int) -> Spikes:
+        """Return what was sent from step `first` on, before step `end`."""
+        columns: list[list[Any]] = [[], [], [], []]
+        for k in range(max(0, first), end):
+            slot = k % self.depth
+            for b in range(self.run.request.batch):
+                for part in range(self.run.parts):
+                    n = int(self.counts[b, part, slot])
+                    columns[0] += [k] * n
+                    columns[1] += [b] * n
+                    columns[2] += self.spikes[b, part, slot, :n].tolist()
+                    if self.graded:
+                        columns[3] += self.values[b, part, slot, :n].tolist()
+        step, sample, address = (np.array(c, np.int64) for c in columns[:3])
+        return Spikes(step, sample, address, np.array(columns[3], float) if self.graded else None)
+
+    # -- a chunk of steps ------------------------------------------------------------------------------
+
+    def most_steps(self) -> int:
+        """Return how many steps may be run before what was recorded must be taken."""
+        each = self.run.request.batch * self.p.n * (12 if self.graded else 4)
+        hold = (
+            1 if self.p.step.refractory is None else 1 + int(self.p.step.refractory.min(initial=0))
+        )
+        if not self.kept:
+            return 1 << 20
+        return max(1, LOG_BYTES // each * hold // max(1, len(self.run.program.populations)))
+
+    def begin(self, k: int, steps: int) -> None:
+        """Make room for what a chunk records."""
+        run, t = self.run, self.table
+        batch, parts = run.request.batch, run.parts
+        hold = self.p.step.refractory
+        # a neuron that waits r steps after a spike sends at most 1 + (steps - 1) // (r + 1) times
+        often = steps if hold is None else 1 + (steps - 1) // (1 + int(hold.min(initial=0)))
+        room = max(1, self.room * often) if self.kept else 0
+        self.log = np.empty((batch, parts, room), np.int32)
+        self.log_values = np.empty(
+            (batch, parts, room) if self.graded and self.kept else (0,), self.number
+        )
+        self.log_used = np.zeros((batch, parts), np.int64)
+        self.chunk = np.zeros((batch, parts, steps), np.int64)
+        t[at.FIRST_STEP], t[at.CHUNK], t[at.ACTIVITY] = k, steps, where(self.chunk)
+        t[at.LOG], t[at.LOG_ROOM], t[at.LOG_USED] = where(self.log), room, where(self.log_used)
+        t[at.LOG_VALUES] = where(self.log_values) if self.graded and self.kept else 0
+        if self.name in run.replayed:
+            return
+        index = k - run.request.state.step
+        for i, array in enumerate(self.outside):
+            first = min(index, len(array) - 1)
+            t[self.outside_at + 2 * i] = where(array[first:])
+            t[self.outside_at + 2 * i + 1] = len(array) - first
+        for table in self.drive_tables:
+            table[drives.FIRST_STEP] = k
+        t[at.TRACED] = len(self.traced)
+        row = self.wanted.rows(run.request.state.step, index)
+        t[at.FIRST_ROW] = -(-k // self.wanted.every)
+        self.places = np.array(
+            [(where(self.state[v]), where(self.trace_rows[v][row:])) for v in self.traced], np.int64
+        ).reshape(-1)
+        t[at.TRACES] = where(self.places)
+
+    def take(self, k: int, steps: int) -> None:
+        """Take what a chunk recorded."""
+        index = k - self.run.request.state.step
+        self.activity[index : index + steps] = self.chunk.sum(axis=1).T
+        if not self.kept:
+            return
+        batch, parts = self.run.request.batch, self.run.parts
+        step_: list[NDArray[Any]] = []
+        sample_: list[NDArray[Any]] = []
+        address_: list[NDArray[Any]] = []
+        value_: list[NDArray[Any]] = []
+        for b in range(batch):
+            for part in range(parts):
+                used = self.log_used[b, part]
+                if not used:
+                    continue
+                step_.append(np.repeat(np.arange(index, index + steps), self.chunk[b, part]))
+                sample_.append(np.full(used, b))
+                address_.append(self.log[b, part, :used].astype(np.int64))
+                if self.graded:
+                    value_.append(self.log_values[b, part, :used].astype(self.p.dtype))
+        if not step_:
+            return
+        step, sample, address = map(np.concatenate, (step_, sample_, address_))
+        value = np.concatenate(value_) if self.graded else np.zeros(0)
+        if batch * parts > 1:
+            order = np.argsort(step * batch + sample, kind="stable")
+            step, sample, address = step[order], sample[order], address[order]
+            value = value[order] if self.graded else value
+        self.parts_kept.append((step, sample, address, value))
+
+    def record(self, steps: int) -> Spikes:
+        """Return the spikes of the first steps."""
+        if not self.parts_kept:
+            empty = np.zeros(0, np.int64)
+            return Spikes(empty, empty, empty, np.zeros(0, self.p.dtype) if self.graded else None)
+        columns = [np.concatenate([part[i] for part in self.parts_kept]) for i in range(4)]
+        end = np.searchsorted(columns[0], steps)
+        step, sample, address, value = (c[:end] for c in columns)
+        return Spikes(step, sample, address, value if self.graded else None)
+
+    def traces(self, steps: int) -> dict[str, NDArray[Any]]:
+        """Return the recorded variables, `T B n`."""
+        found: dict[str, NDArray[Any]] = {}
+        wanted = self.wanted
+        order = None if wanted.neurons is None else np.argsort(np.argsort(wanted.neurons))
+        for variable in wanted.variables:
+            if variable == "output":
+                found[variable] = self.sent_values(steps)
+            else:
+                rows: NDArray[Any] = self.trace_rows[variable].astype(self.p.dtype, copy=False)
+                found[variable] = rows if order is None else rows[..., order]
+        return found
+
+    def sent_values(self, steps: int) -> NDArray[Any]:
+        """Return what was sent in the steps that are recorded, of the neurons that are."""
+        wanted, request = self.wanted, self.run.request
+        first = request.state.step
+        out: NDArray[Any] = np.zeros(
+            (wanted.rows(first, steps), request.batch, wanted.width(self.n)), self.p.dtype
+        )
+        spikes = self.record(steps)
+        value = np.ones(spikes.n) if spikes.value is None else spikes.value
+        column = np.arange(self.n)
+        if wanted.neurons is not None:
+            column = np.full(self.n, -1)
+            column[wanted.neurons] = np.arange(len(wanted.neurons))
+        step, place = spikes.step + first, column[spikes.address]
+        here = (step % wanted.every == 0) & (place >= 0)
+        row = step[here] // wanted.every - -(-first // wanted.every)
+        out[row, spikes.sample[here], place[here]] = value[here]
+        return out
