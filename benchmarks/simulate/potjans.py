@@ -316,19 +316,19 @@ def spikewright(run: Run) -> None:
 
 
 def microcircuit(net: Circuit, seed: int):
-    """Return the network; excitation and inhibition decay alike, so that both reach one port."""
+    """Return the network; excitation and inhibition decay alike, so that both are one current."""
     import spikewright as sw
 
     draw = np.random.default_rng(seed)
     populations = {}
     for i, name in enumerate(POPULATIONS):
-        count = int(net.neurons[i])
+        count, r = int(net.neurons[i]), TAU_M / C
         params = {
-            "c": C, "tau_m": TAU_M, "tau_e": TAU_S, "e_l": E_L, "v_th": V_TH, "v_reset": V_RESET,
-            "t_ref": T_REF, "i_dc": float(net.current[i]),
+            "tau_m": TAU_M, "tau_s": TAU_S, "r": r, "v_rest": E_L + r * float(net.current[i]),
+            "v_th": V_TH, "v_reset": V_RESET, "t_ref": T_REF,
         }  # fmt: skip
         v = draw.normal(INITIAL_MEAN[i] / MV, INITIAL_SD[i] / MV, count)
-        populations[name] = sw.Population(sw.ExpCurrentLIF, count, params, {"v": v})
+        populations[name] = sw.Population(sw.CubaLIF, count, params, {"v": v})
     projections = {}
     for number, (post, pre) in enumerate(net.pairs()):
         mean, late = float(net.weight[post, pre]), net.delay(post, pre)
@@ -343,11 +343,10 @@ def microcircuit(net: Circuit, seed: int):
             POPULATIONS[pre],
             POPULATIONS[post],
             recipe,
-            "exc",
-            sw.Normal(late, DELAY_SPREAD * late, low=DT),
+            delay=sw.Normal(late, DELAY_SPREAD * late, low=DT),
         )
     drives = {
-        name: sw.PoissonDrive(name, float(rate), float(net.external_weight), "exc")
+        name: sw.PoissonDrive(name, float(rate), float(net.external_weight))
         for name, rate in zip(POPULATIONS, net.external_rate, strict=True)
         if rate > 0
     }

@@ -162,18 +162,16 @@ def spikewright(run: Run) -> None:
 
     import spikewright as sw
 
-    # c = 1 and currents in V/s: a weight is then the slope that a spike gives to the potential, as in the peers
     active = np.arange(NEURONS) < ACTIVE
     population = sw.Population(
-        sw.ExpCurrentLIF,
+        sw.CubaLIF,
         NEURONS,
+        # r is 1: a weight in ampere is the voltage that its current would lead to, as in the peers
         {
-            "c": TAU_M,
             "tau_m": TAU_M,
-            "tau_e": TAU_S,
-            "e_l": np.where(active, DRIVE, 0.0),
+            "tau_s": TAU_S,
+            "v_rest": np.where(active, DRIVE, 0.0),
             "v_th": V_TH,
-            "v_reset": 0.0,
             "t_ref": T_REF,
         },
         {"v": 0.0},
@@ -182,7 +180,7 @@ def spikewright(run: Run) -> None:
     network = sw.Network(
         dt=DT,
         populations={"all": population},
-        projections={"all->all": sw.Projection("all", "all", recipe, "exc", DELAY)},
+        projections={"all->all": sw.Projection("all", "all", recipe, delay=DELAY)},
     )
     simulate(run, network, synapses=SYNAPSES)
 

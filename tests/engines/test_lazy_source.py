@@ -190,12 +190,14 @@ def _int64s(address: int, n: int) -> Any:
 
 
 def test_only_neurons_near_their_threshold_are_stepped(monkeypatch: pytest.MonkeyPatch) -> None:
-    runs = []
+    counts: list[int] = []
     plain = CpuRun.recording
 
     def kept(self: Any) -> Recording:
-        runs.append(self)
-        return plain(self)
+        found = plain(self)
+        place = int(self.populations["a"].table[at.OPEN + lazy_source.N_HOT])
+        counts.append(int(_int64s(place, 1)[0]))
+        return found
 
     monkeypatch.setattr(CpuRun, "recording", kept)
     weight = np.zeros((N, 3))
@@ -211,8 +213,7 @@ def test_only_neurons_near_their_threshold_are_stepped(monkeypatch: pytest.Monke
     def hot(state: Any, steps: int, entering: Any = None) -> tuple[Any, int]:
         inputs = {} if entering is None else {"in": entering}
         found = Cpu().run(net, inputs, steps=steps, state=state, lazy=True)
-        table = runs[-1].populations["a"].table
-        return found, int(_int64s(int(table[at.OPEN + lazy_source.N_HOT]), 1)[0])
+        return found, counts[-1]
 
     _, count = hot(None, 5)
     assert count == 0

@@ -80,7 +80,7 @@ def find_values(
 @_compiled
 def report(t: Any, sample: int, worker: int, k: int, neuron: int) -> None:
     """Note that a state is not finite, where nothing was noted before."""
-    error = view(t[at.ERRORS] + 32 * worker, 4, np.int64)
+    error = view(t[at.ERRORS] + at.LINE * worker, 4, np.int64)
     if t[at.CHECKED] and (error[0] == 0 or k < error[1]):
         error[0], error[1], error[2], error[3] = 1 + t[at.POPULATION], k, sample, neuron
 

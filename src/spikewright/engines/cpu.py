@@ -81,7 +81,11 @@ class Cpu(Engine):
         return Prepared(network, self.name, program, options, own)
 
     def _advance(self, prepared: Prepared, request: Request) -> Recording:
-        return CpuRun(prepared, request, self.name).recording()
+        run = CpuRun(prepared, request, self.name)
+        try:
+            return run.recording()
+        finally:
+            run.release()
 
 
 def _stored(

@@ -17,7 +17,7 @@ from spikewright.engines import drives, tally
 from spikewright.engines import layout as at
 from spikewright.engines.compiled import load
 from spikewright.engines.generate import Kernel, Port, write
-from spikewright.engines.layout import where
+from spikewright.engines.layout import LINE, lines, where
 from spikewright.engines.lazy_source import (
     CELLS,
     IS_HOT,
@@ -66,12 +66,12 @@ class CpuPopulation:
             for n, q in run.network.projections.items()
             if q.pre == p.name and q.post in run.lazy
         ]
-        self.depth = 2 * run.steps_together + max(waiting, default=0)
+        self.depth = -(-(2 * run.steps_together + max(waiting, default=0)) // 8) * 8
         self.graded = model.is_graded
         self.waits = step.refractory is not None
         wait = np.int32 if self.number is np.float32 else np.int64
         self.spikes = np.zeros((batch, parts, self.depth, self.room), np.int32)
-        self.counts = np.zeros((batch, parts, self.depth), np.int64)
+        self.counts = lines((batch, parts, self.depth), np.int64)
         self.values = np.zeros(
             (batch, parts, self.depth, self.room) if self.graded else (0,), self.number
         )
@@ -89,7 +89,7 @@ class CpuPopulation:
         }
         self.sent = np.zeros((batch, p.n), np.int64)
         self.activity = np.zeros((request.steps, batch), np.int64)
-        self.errors = np.zeros((workers, 4), np.int64)
+        self.errors = lines((workers, 8), np.int64)
         self.state = {
             v: np.array(x, self.number, order="C") for v, x in request.state.values[p.name].items()
         }
@@ -105,8 +105,8 @@ class CpuPopulation:
         self.trace_rows = {v: np.zeros((n_rows, batch, width), self.number) for v in self.traced}
         self.kept = self.wants_output or p.name in request.spikes
         self.parts_kept: list[tuple[NDArray[Any], ...]] = []
-        flags = np.zeros((workers, self.room), np.uint8)
-        row = np.zeros((workers, self.room), self.number)
+        flags = lines((workers, self.room), np.uint8)
+        row = lines((workers, self.room), self.number)
         self.keep: list[Any] = [flags, row]
         if p.name in run.replayed:
             self.table = np.zeros(at.OPEN + at.REPLAY, np.int64)
@@ -180,7 +180,7 @@ class CpuPopulation:
         arrays = {
             CELLS: self.cells,
             LIST: np.zeros((batch, run.parts, self.room), np.int32),
-            N_HOT: np.zeros((batch, run.parts), np.int64),
+            N_HOT: lines((batch, run.parts, LINE // 8), np.int64),
             POWERS: np.array(made.powers, number, order="C"),
             SHARED: np.array([*made.fixed[:, 0], made.level[0]], number),
             UPPER: np.array(made.upper, number),
@@ -406,7 +406,7 @@ class CpuPopulation:
         self.log_values = np.empty(
             (batch, parts, room) if self.graded and self.kept else (0,), self.number
         )
-        self.log_used = np.zeros((batch, parts), np.int64)
+        self.log_used = lines((batch, parts, LINE // 8), np.int64)
         self.chunk = np.zeros((batch, parts, steps), np.int64)
         t[at.FIRST_STEP], t[at.CHUNK], t[at.ACTIVITY] = k, steps, where(self.chunk)
         t[at.LOG], t[at.LOG_ROOM], t[at.LOG_USED] = where(self.log), room, where(self.log_used)
@@ -441,7 +441,7 @@ class CpuPopulation:
         value_: list[NDArray[Any]] = []
         for b in range(batch):
             for part in range(parts):
-                used = self.log_used[b, part]
+                used = self.log_used[b, part, 0]
                 if not used:
                     continue
                 step_.append(np.repeat(np.arange(index, index + steps), self.chunk[b, part]))

@@ -6,6 +6,7 @@ Longer than most files: it lays out one run from its arrays to its recording.
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -18,7 +19,7 @@ from spikewright.engines.built import Built
 from spikewright.engines.compiled import load
 from spikewright.engines.cpu_population import CpuPopulation
 from spikewright.engines.engine import Prepared, Request, broken_off, not_finite, shaped
-from spikewright.engines.layout import where
+from spikewright.engines.layout import lines, where
 from spikewright.engines.lazy_source import write_arrival
 from spikewright.engines.planner import batch_steps, is_replayed
 from spikewright.engines.plastic import Plastic
@@ -27,8 +28,12 @@ from spikewright.engines.recording import Quiet, Recording, State
 from spikewright.engines.synapses import start_synapses
 from spikewright.errors import EngineError
 
+Operation = tuple[int, ...]
+"""Address of a kernel and of its table; then, of one that sends spikes, of the lists' lengths, and their depth."""
 CHUNK_SECONDS = 0.5
 """How long a chunk of steps should take."""
+AHEAD_STEPS = 4
+"""Steps of a batch up to which its rows are fetched before any is added: later rows would push out the first."""
 FIRST_CHUNK = 200
 """Steps of the first chunk: long enough to measure, short enough to keep what it records small."""
 
@@ -103,31 +108,48 @@ class CpuRun:
                 and (n in self.own.ruled or self.own.stored[n].n)
                 for n, q in self.network.projections.items()
             )
-            before = state.pending[name, port]
+            before: NDArray[Any] | None = state.pending[name, port]
             if name in self.cut:
-                before = self.cut[name].pending[port]
-            if not reached and not np.any(before):
+                before = self.cut[name].pending.get(port)
+            if before is not None and not np.any(before):
+                before = None
+            if not reached and before is None:
                 continue
             longer = length + self.steps_together
-            ring = np.zeros((longer, batch, p.n), self.number(p))
-            for late in range(length):
-                ring[(state.step + late) % longer] = before[(state.step + late) % length]
+            ring = lines((longer, batch, p.n), self.number(p))
+            for late in range(length if before is not None else 0):
+                ring[(state.step + late) % longer] = before[(state.step + late) % length]  # type: ignore[index]
             rings[name, port] = ring
         return rings
 
-    def pending(self, k: int, *, underway: bool = True) -> dict[tuple[str, str], NDArray[Any]]:
-        """Return what is pending before step k, with or without what lazy neurons would find on arrival."""
+    def pending(self, k: int) -> dict[tuple[str, str], NDArray[Any]]:
+        """Return what is pending before step k, as a State has it."""
         found = {}
         for (name, port), length in self.program.ring.items():
-            p = self.program.populations[name]
-            out: NDArray[Any] = np.zeros((length, self.request.batch, p.n), p.dtype)
-            ring = self.rings.get((name, port))
-            if ring is not None:
-                for late in range(length):
-                    out[(k + late) % length] = ring[(k + late) % len(ring)]
-            if underway and name in self.lazy:
+            out: NDArray[Any] = self.in_order(name, port, k, length)
+            if name in self.lazy:
                 self.add_underway(name, port, k, out)
             found[name, port] = out
+        return found
+
+    def in_order(self, name: str, port: str, k: int, length: int) -> NDArray[Any]:
+        """Return a port's ring before step k, by step modulo the length that a State has."""
+        p = self.program.populations[name]
+        out: NDArray[Any] = np.zeros((length, self.request.batch, p.n), p.dtype)
+        ring = self.rings.get((name, port))
+        if ring is not None:
+            for late in range(length):
+                out[(k + late) % length] = ring[(k + late) % len(ring)]
+        return out
+
+    def ring_of(self, name: str, k: int) -> dict[str, NDArray[Any]]:
+        """Return what is pending in the rings of lazy neurons before step k, where anything is."""
+        found = {}
+        for (population, port), length in self.program.ring.items():
+            if population == name and (name, port) in self.rings:
+                out = self.in_order(name, port, k, length)
+                if np.any(out):
+                    found[port] = out
         return found
 
     def reaching(self) -> dict[str, int]:
@@ -174,18 +196,18 @@ class CpuRun:
         arrives without delay; then what was sent is added to later steps. Synapses with a rule act when a spike
         arrives, so that populations they reach are advanced step by step.
         """
-        operations: list[tuple[int, int]] = []
+        operations: list[tuple[int, ...]] = []
         groups: list[tuple[int, int, int, int]] = []
 
-        def group(members: list[tuple[int, int]], *, stepwise: bool, meet: bool) -> None:
+        def group(members: Sequence[Operation], *, stepwise: bool, meet: bool) -> None:
             if members:
                 groups.append((len(operations), len(operations) + len(members), stepwise, meet))
-                operations.extend(members)
+                operations.extend((*o, 0, 0)[:4] for o in members)
 
         together = self.steps_together
         log = int(tally.log.address or 0)
         early, late = [], []
-        instant: dict[str, list[tuple[int, int]]] = {}
+        instant: dict[str, list[Operation]] = {}
         for name, p in self.populations.items():
             for number in p.outgoing:
                 if number in self.plastic:
@@ -208,7 +230,7 @@ class CpuRun:
         group([o for o in flows if o is not None], stepwise=True, meet=True)
         stepwise = bool(self.plastic or self.lazy)
         meet = any(o is not None for o in flows) or (stepwise and not early)
-        stage: list[tuple[int, int]] = []
+        stage: list[Operation] = []
         unmet: set[str] = set()
         for name, p in self.populations.items():
             if name in self.replayed:
@@ -237,14 +259,39 @@ class CpuRun:
                 group(instant[name], stepwise=True, meet=True)
                 stage, meet, unmet = [], False, set()
         group(stage, stepwise=stepwise, meet=meet)
-        group(late, stepwise=True, meet=True)
+        ahead = self.ahead() if late and together <= AHEAD_STEPS else []
+        group(ahead, stepwise=False, meet=True)
+        group(late, stepwise=True, meet=not ahead)
         if groups and not any(meets for *_, meets in groups):
             # threads may not run ahead of each other further than lists of spikes are kept
             groups[0] = (*groups[0][:3], 1)
         return (
-            np.array(operations, np.int64).reshape(-1, 2),
+            np.array(operations, np.int64).reshape(-1, 4),
             np.array(groups, np.int64).reshape(-1, 4),
         )
+
+    def ahead(self) -> list[Operation]:
+        """Return the operations that fetch the rows of a batch: where they begin, then what they hold."""
+        tables: list[int] = []
+        for p in self.populations.values():
+            own = [
+                self.tables[n]
+                for n in p.outgoing
+                if n in self.tables
+                and self.own.stored[n].form.kind == "rows"
+                and self.network.projections[n].post not in self.lazy
+            ]
+            if own:
+                table = np.zeros(at.AHEAD + len(own), np.int64)
+                table[: at.PRE_PARTS + 1] = own[0][: at.PRE_PARTS + 1]
+                table[at.N_AHEAD] = len(own)
+                table[at.AHEAD :] = [where(t) for t in own]
+                self.keep.append(table)
+                tables.append(where(table))
+        starts, rows = (
+            int(kernel.address or 0) for kernel in (tally.fetch_starts, tally.fetch_rows)
+        )
+        return [*((starts, t) for t in tables), *((rows, t) for t in tables)]
 
     def arrivals(self, name: str) -> list[tuple[int, int]]:
         """Return the operations that add what arrives in a step at lazy neurons."""
@@ -267,7 +314,7 @@ class CpuRun:
             stored = self.own.stored[number]
             if not stored.n:
                 continue
-            _, address = self.projection(number)
+            address = self.projection(number)[1]
             table = self.tables[number]
             table[at.A_POPULATION], table[at.A_ORIGIN] = post.address, self.request.state.step
             if name in self.cut:
@@ -325,7 +372,7 @@ class CpuRun:
         self.keep += [ring, signals, states]
         return plastic
 
-    def projection(self, name: str) -> tuple[int, int]:
+    def projection(self, name: str) -> Operation:
         """Return the operation that sends spikes through a projection."""
         q, stored = self.network.projections[name], self.own.stored[name]
         pre, post = self.populations[q.pre], self.populations[q.post]
@@ -363,11 +410,15 @@ class CpuRun:
         )
         table[at.TABLE], table[at.SCRATCH] = where(stored.values), where(scratch)
         table[at.EXPONENT] = q.exponent
+        form = stored.form
+        table[at.TARGET_BYTES] = deliver.BYTES.get(form.target, 0)
+        table[at.WEIGHT_BYTES] = deliver.BYTES[form.weight]
+        table[at.LAG_BYTES] = deliver.BYTES[form.lag]
         self.keep += [table, wrapped, places, weight, scratch, ring]
         self.tables[name] = table
         if q.post in self.lazy:
             return 0, where(table)
-        return deliver.kernel(stored.form).address, where(table)
+        return deliver.kernel(stored.form).address, where(table), where(pre.counts), pre.depth
 
     # -- running -------------------------------------------------------------------------------------
 
@@ -390,6 +441,13 @@ class CpuRun:
             if pool is not None:
                 pool.shutdown()
         return self.collected(step)
+
+    def release(self) -> None:
+        """Let go of all arrays at once: a run and its populations know each other."""
+        self.populations.clear()
+        self.plastic.clear()
+        self.rings.clear()
+        self.keep.clear()
 
     def advance(self, k: int, steps: int, pool: ThreadPoolExecutor | None) -> None:
         """Run one chunk of steps in all threads, and take what it recorded."""
@@ -422,7 +480,7 @@ class CpuRun:
         for p in self.populations.values():
             p.take(k, steps)
         if broken:
-            number, at_step, sample, neuron = min(broken, key=lambda e: e[1])
+            number, at_step, sample, neuron = min(broken, key=lambda e: e[1])[:4]
             self.stop(number - 1, at_step, sample, neuron)
 
     def stop(self, number: int, k: int, sample: int, neuron: int) -> None:
@@ -444,7 +502,6 @@ class CpuRun:
             pre = self.populations[self.network.projections[name].pre]
             synapses[name] = plastic.state(pre.underway(k - plastic.stored.longest, k))
         touched = {n: self.populations[n].touched() for n in self.lazy}
-        rest = self.pending(k, underway=False) if self.lazy else {}
         for name in self.lazy:
             self.populations[name].settle(k)
         values: dict[str, dict[str, NDArray[Any]]] = {
@@ -454,7 +511,7 @@ class CpuRun:
             n: Quiet(
                 since,
                 raw,
-                {port: rest[n, port] for port in self.populations[n].p.population.model.inputs},
+                self.ring_of(n, k),
                 values[n],
             )
             for n, (since, raw) in touched.items()

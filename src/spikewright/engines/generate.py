@@ -13,6 +13,7 @@ Longer than most files: the writer follows one step from the first line of a ker
 
 from __future__ import annotations
 
+import ast
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -22,6 +23,7 @@ from spikewright.engines.compiled import kernels_version
 from spikewright.engines.discretize import Step, method_of
 from spikewright.engines.program import PopulationProgram
 from spikewright.engines.source import Source
+from spikewright.network.expression import names_in, substitute
 from spikewright.network.model import Noise
 
 PRECISIONS = ("double", "single")
@@ -363,6 +365,16 @@ class _Writer:
                 lines.append(f"{self.name(port, 'ring')}[i] = zero")
         return lines
 
+    def nothing(self) -> frozenset[str]:
+        """Return the ports that nothing reaches, where leaving them out changes no number (but the sign of a zero)."""
+        if not self.single:
+            return frozenset()
+        return frozenset(
+            port
+            for port, use in self.ports.items()
+            if not (use.ring or use.outside or use.biases or use.drives)
+        )
+
     def draws(self, step: Step) -> list[str]:
         lines = []
         for i, (name, kind) in enumerate(step.noise.items()):
@@ -384,7 +396,11 @@ class _Writer:
         lines = [f"{self.name(v)} = {place}" for v, place in stands.items()]
         if step.refractory is not None:
             lines.append(f"{self.name('_ref')} = waiting[i]")
-        lines += [f"{self.name(v)} = {self.text(tree)}" for v, tree in step.assign]
+        nothing = self.nothing()
+        for v, tree in step.assign:
+            short = _without(tree, nothing)
+            if not (isinstance(short, ast.Name) and short.id == v):
+                lines.append(f"{self.name(v)} = {self.text(short)}")
         lines += [f"_peak_{i}[i] = {self.name(v)}" for i, v in enumerate(self.peaks)]
         sending = "one" if step.output is None else self.text(step.output)
         if step.fire is None:
@@ -407,10 +423,35 @@ class _Writer:
         if model.is_graded:
             lines.append("row[i] = sending")
         fires = "fired" if step.fire is not None and not model.is_graded else "sending != zero"
-        broken = " or ".join(f"{self.name(v)} - {self.name(v)} != zero" for v in state)
+        # x - x is 0 where x is finite, else not a number, and so is any sum with it
+        broken = " + ".join(f"({self.name(v)} - {self.name(v)})" for v in state)
         if broken and not self.integer:
-            lines.append(f"broken = {broken}")
+            lines.append(f"broken = {broken} != zero")
             lines.append(f"{self.flag} = uint8({fires}) | (uint8(broken) << uint8(1))")
         else:
             lines.append(f"{self.flag} = uint8({fires})")
         return lines + [f"{place} = {self.name(v)}" for v, place in stands.items()]
+
+
+def _without(tree: ast.expr, nothing: frozenset[str]) -> ast.expr:
+    """Return an expression with the named quantities 0, and sums and products with 0 left out."""
+    if not names_in(tree) & nothing:
+        return tree
+    match tree:
+        case ast.Name(id=name) if name in nothing:
+            return ast.Constant(0.0)
+        case ast.BinOp(left=left, op=op, right=right):
+            a, b = _without(left, nothing), _without(right, nothing)
+            zero_a, zero_b = _is_zero(a), _is_zero(b)
+            if isinstance(op, ast.Mult) and (zero_a or zero_b):
+                return ast.Constant(0.0)
+            if isinstance(op, ast.Add) and (zero_a or zero_b):
+                return b if zero_a else a
+            if isinstance(op, ast.Sub) and zero_b:
+                return a
+            return ast.BinOp(a, op, b)
+    return substitute(tree, dict.fromkeys(nothing, ast.Constant(0.0)))
+
+
+def _is_zero(tree: ast.expr) -> bool:
+    return isinstance(tree, ast.Constant) and tree.value == 0.0

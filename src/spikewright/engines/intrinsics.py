@@ -178,7 +178,7 @@ else:
     _yield = types.ExternalFunction("sched_yield", types.int32())
     _sleep = types.ExternalFunction("usleep", types.int32(types.uint32))
 
-SPINS, YIELDS, NAP = 2000, 50, 20
+SPINS, YIELDS, NAP = 1000, 20000, 50
 """Loads before giving the core away, how often it is given away before sleeping, and the microseconds of a sleep."""
 COUNT, GENERATION, STOP = 0, 8, 16
 """Places in `sync`, each on a cache line of its own."""

@@ -8,7 +8,27 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 from numpy.typing import NDArray
+
+LINE = 64
+"""Bytes of a cache line: what two threads write stands in different ones."""
+
+
+LARGE, LARGE_PAGES = 2**19, 2**22 + 2**21
+
+
+def lines(shape: tuple[int, ...], kind: Any) -> NDArray[Any]:
+    """Return an array of zeros that begins with a cache line; a large one, touched at random, in large pages."""
+    size = int(np.prod(shape)) * np.dtype(kind).itemsize
+    room = size + LINE
+    if size >= LARGE:
+        # NumPy asks the system for large pages from this size on; what is not touched takes no memory
+        room = max(room, LARGE_PAGES)
+    raw = np.zeros(room, np.uint8)
+    first = -raw.ctypes.data % LINE
+    found: NDArray[Any] = raw[first : first + size].view(kind).reshape(shape)
+    return found
 
 
 def where(array: NDArray[Any]) -> int:
@@ -25,7 +45,7 @@ PARTS = 4
 FLAGS = 5  # uint8 [workers, ROOM]: bit 0 fired, bit 1 not finite
 ROOM = 6  # neurons that a part has at most, rounded up to whole words
 SPIKES = 7  # int32 [samples, parts, DEPTH, ROOM]: addresses by step modulo DEPTH
-DEPTH = 8
+DEPTH = 8  # a multiple of 8: the counts of a part have cache lines of their own
 COUNTS = 9  # int64 [samples, parts, DEPTH]
 VALUES = 10  # number [samples, parts, DEPTH, ROOM]; 0: every spike is 1
 ROW = 11  # number [workers, ROOM]: what each neuron sends in this step, of graded models
@@ -44,13 +64,13 @@ EVERY = 23  # a row is kept after steps that are multiples of this
 FIRST_ROW = 39  # number of the chunk's first row, counted from step 0
 CHOSEN = 24  # int64 [n_chosen], ascending
 N_CHOSEN = 25
-ERRORS = 26  # int64 [workers, 4]: what went wrong first: 1, step, sample, neuron
+ERRORS = 26  # int64 [workers, 8]: what went wrong first: 1, step, sample, neuron
 STATES = 27  # address of the first state variable, number [samples, n]; others follow from STATE on
 CHECKED = 28  # whether states that are not finite are an error
 POPULATION = 29  # number of the population
 LOG = 30  # int32 [samples, parts, LOG_ROOM]: addresses of all spikes of the chunk
 LOG_ROOM = 31
-LOG_USED = 32  # int64 [samples, parts]
+LOG_USED = 32  # int64 [samples, parts, 8]: a cache line for each
 LOG_VALUES = 33  # number, as LOG; 0: not kept
 SENT = 34  # int64 [samples, n]
 ACTIVITY = 35  # int64 [samples, parts, steps of the chunk]
@@ -81,7 +101,12 @@ TABLE = 14  # number [256]: values of weight codes
 WEIGHT = 15  # address of the one weight, where all synapses share one
 SCRATCH = 16
 EXPONENT = 17
+TARGET_BYTES, WEIGHT_BYTES, LAG_BYTES = 25, 26, 27  # of a synapse, in rows
 WIDTH = 18  # words of a bitmap row, or columns of a matrix
+
+# of what fetches rows ahead, besides PRE_* of its projections
+N_AHEAD = 20  # projections, whose tables' addresses follow
+AHEAD = 21
 
 # of arrivals at lazy neurons, besides PRE_*, ROWS, TABLE, WEIGHT, WIDTH (and RING, LENGTH, POST_BATCH of a ring)
 A_POPULATION = 20  # address of the population's table

@@ -35,6 +35,7 @@ from spikewright.engines.compiled import kernels_version
 from spikewright.engines.deliver import BYTES, Form
 from spikewright.engines.discretize import method_of, propagator
 from spikewright.engines.generate import Kernel, Port, pieces
+from spikewright.engines.layout import lines
 from spikewright.engines.program import PopulationProgram
 from spikewright.engines.source import Source
 from spikewright.network.calculus import derivative
@@ -49,7 +50,7 @@ MARGIN = 1e-6
 # what a lazy population's table has from OPEN on
 CELLS = 0  # number [samples, n, width]: what belongs to a neuron, side by side: see `Cell`
 LIST = 1  # int32 [samples, parts, ROOM]: hot neurons of a part
-N_HOT = 2  # int64 [samples, parts]
+N_HOT = 2  # int64 [samples, parts, 8]: a cache line for each
 POWERS = 3  # number [variables, variables, HORIZON]
 SHARED = 4  # number [variables + 1]: fixed points and the level, where all neurons share them
 UPPER, LOWER = 5, 6  # number [variables]: greatest and smallest entries of P^d in the row of v
@@ -209,7 +210,7 @@ def fill_cells(
 ) -> NDArray[Any]:
     """Return the cells of a population whose state is `values`, (B, n) each."""
     batch, n = next(iter(values.values())).shape
-    cells = np.zeros((batch, n, cell.width), number)
+    cells = lines((batch, n, cell.width), number)
     for v, column in cell.states.items():
         cells[:, :, column] = values[v]
     names = list(cell.states)
@@ -237,14 +238,6 @@ class _Closed:
     def since(self) -> str:
         return f"stamps[o + {self.cell.since}]"
 
-    def fixed(self, variable: str) -> str:
-        column = self.cell.fixed.get(variable)
-        return f"_x_{variable}" if column is None else f"cells[o + {column}]"
-
-    @property
-    def level(self) -> str:
-        return "level" if self.cell.level is None else f"cells[o + {self.cell.level}]"
-
     @property
     def place(self) -> str:
         """Set `o` to where the cell of neuron i begins."""
@@ -259,7 +252,7 @@ class _Closed:
             f"stamps = view(t[at.OPEN + lazy.CELLS] + {item} * sample * {every}, {every}, {self.whole})",
             "unit = sample * t[at.PARTS] + part",
             "hot_list = view(t[at.OPEN + lazy.LIST] + 4 * unit * t[at.ROOM], t[at.ROOM], int32)",
-            "n_hot = view(t[at.OPEN + lazy.N_HOT] + 8 * unit, 1, int64)",
+            "n_hot = view(t[at.OPEN + lazy.N_HOT] + at.LINE * unit, 1, int64)",
             f"_shared = view(t[at.OPEN + lazy.SHARED], {size + 1}, {number})",
             f"level = _shared[{size}]",
         ]
@@ -279,27 +272,38 @@ class _Closed:
                     )
         return lines
 
+    def load(self) -> list[str]:
+        """Return the lines that take the state of neuron i, and where it goes, from its cell."""
+        lines = [f"_s_{v} = {self.state(v)}" for v in self.names]
+        lines += [f"_x_{v} = cells[o + {column}]" for v, column in self.cell.fixed.items()]
+        if self.cell.level is not None:
+            lines.append(f"level = cells[o + {self.cell.level}]")
+        return lines
+
+    def store(self) -> list[str]:
+        return [f"{self.state(v)} = _s_{v}" for v in self.names]
+
     def forward(self) -> list[str]:
-        """Return the lines that advance quiet neuron i by `late` steps."""
+        """Return the lines that advance the state that was taken by `late` steps."""
         lines = ["while late > 0:", "    _d = min(late, lazy.HORIZON - 1)", "    late -= _d"]
-        lines += [f"    _e_{v} = {self.state(v)} - {self.fixed(v)}" for v in self.names]
+        lines += [f"    _e_{v} = _s_{v} - _x_{v}" for v in self.names]
         for i, row in enumerate(self.names):
             terms = [
                 f"_T_{row}_{column}[_d] * _e_{column}"
                 for j, column in enumerate(self.names)
                 if np.any(self.made.powers[i, j] != 0.0)
             ]
-            lines.append(f"    {self.state(row)} = {self.fixed(row)} + {' + '.join(terms)}")
+            lines.append(f"    _s_{row} = _x_{row} + {' + '.join(terms)}")
         return lines
 
     def bound(self) -> list[str]:
-        """Return the lines that set `_bound` from the state of neuron i."""
-        lines = [f"_bound = {self.fixed(self.names[self.made.which])}"]
+        """Return the lines that set `_bound` from the state that was taken."""
+        lines = [f"_bound = _x_{self.names[self.made.which]}"]
         for i, name in enumerate(self.names):
             up, low = self.made.upper[i], self.made.lower[i]
             if up == 0.0 and low == 0.0:
                 continue
-            lines.append(f"_e_{name} = {self.state(name)} - {self.fixed(name)}")
+            lines.append(f"_e_{name} = _s_{name} - _x_{name}")
             if low == 0.0:
                 lines.append(f"_bound += max(_e_{name}, zero) * _up_{name}")
             elif up == 0.0:
@@ -320,6 +324,7 @@ def write_lazy(
     source = parts.source
     closed = _Closed(p, made, source)
     refractory = p.step.refractory is not None
+    shared_hold = p.step.refractory is not None and p.step.refractory.ndim == 0
     wait, wide = ("int32", 4) if source.single else ("int64", 8)
     lines = [
         f"# Generated by Spikewright from the model {model.name!a}: lazy neurons.",
@@ -356,10 +361,15 @@ def write_lazy(
         "    listed = view(t[at.SPIKES] + 4 * row_of * room, room, int32)",
         "    found = 0",
         "    h = 0",
-        "    while h < n_hot[0]:",
+        "    left = n_hot[0]",
+        *(["    held = hold[0]"] if shared_hold else []),
+        "    while h < left:",
         "        i = int64(hot_list[h])",
         f"        {closed.place}",
-        *(f"        {line}" for line in parts.inner),
+        *(
+            f"        {line.replace('hold[0]', 'held') if shared_hold else line}"
+            for line in parts.inner
+        ),
         "        if flag & uint8(1):",
         "            # spikes are listed in ascending order; few fire in one step",
         "            place = found",
@@ -370,17 +380,19 @@ def write_lazy(
         "            found += 1",
         "        if flag & uint8(2):",
         "            report(t, sample, worker, k, i)",
-        f"        if {closed.fixed(closed.names[made.which])} >= {closed.level}:",
+        *(f"        {line}" for line in closed.load()),
+        f"        if _x_{closed.names[made.which]} >= level:",
         "            # it fires without any input",
         "            h += 1",
         "            continue",
         *(f"        {line}" for line in closed.bound()),
-        f"        if _bound < {closed.level}" + (" and waiting[i] == 0:" if refractory else ":"),
+        "        if _bound < level" + (" and waiting[i] == 0:" if refractory else ":"),
         f"            {closed.since} = k + 1",
-        "            n_hot[0] -= 1",
-        "            hot_list[h] = hot_list[n_hot[0]]",
+        "            left -= 1",
+        "            hot_list[h] = hot_list[left]",
         "        else:",
         "            h += 1",
+        "    n_hot[0] = left",
         "    counts[0] = found",
         "",
         "",
@@ -399,16 +411,17 @@ def write_lazy(
         "        n_hot[0] = 0",
         "    for i in range(bounds[0], bounds[1]):",
         f"        {closed.place}",
+        *(f"        {line}" for line in closed.load()),
         "        if steps > 0:",
         *(f"            {line}" for line in closed.bound()),
         f"            {closed.since} = k",
-        f"            if _bound >= {closed.level}" + (" or waiting[i] > 0:" if refractory else ":"),
+        "            if _bound >= level" + (" or waiting[i] > 0:" if refractory else ":"),
         f"                {closed.since} = lazy.IS_HOT",
         "                hot_list[n_hot[0]] = i",
         "                n_hot[0] += 1",
         f"        elif {closed.since} != lazy.IS_HOT:",
         f"            late = k - int64({closed.since})",
-        *(f"            {line}" for line in closed.forward()),
+        *(f"            {line}" for line in (*closed.forward(), *closed.store())),
         f"            {closed.since} = k",
         "",
     ]
@@ -444,15 +457,17 @@ def write_arrival(
     add = f"{closed.state(variable)} += amount"
     arrive = [
         closed.place,
-        f"if {closed.since} == lazy.IS_HOT:",
+        f"_since = int64({closed.since})",
+        "if _since == lazy.IS_HOT:",
         *(["    if waiting[i] <= 0:", f"        {add}"] if waits else [f"    {add}"]),
         "else:",
-        f"    late = k - int64({closed.since})",
+        *(f"    {line}" for line in closed.load()),
+        "    late = k - _since",
         *(f"    {line}" for line in closed.forward()),
+        f"    _s_{variable} += amount",
+        *(f"    {line}" for line in (*closed.bound(), *closed.store())),
         f"    {closed.since} = k",
-        f"    {add}",
-        *(f"    {line}" for line in closed.bound()),
-        f"    if _bound >= {closed.level}:",
+        "    if _bound >= level:",
         f"        {closed.since} = lazy.IS_HOT",
         "        hot_list[n_hot[0]] = i",
         "        n_hot[0] += 1",
@@ -544,15 +559,20 @@ def write_arrival(
             "                last = end",
         ]
     body += [
+        "                begins, ends = last, last",
         "                if h + 1 < n:",
         "                    following = int64(spikes[h + 1])",
+        "                    begins, ends = start[following], start[following + 1]",
         f"                    fetch(rows[1] + {BYTES[form.target]} * start[following],"
         f" {BYTES[form.target]} * (start[following + 1] - start[following]))",
         "                for e in range(first, last):",
         "                    i = low + int64(target[e])",
-        "                    if e + AHEAD < last:",
-        "                        ahead = low + int64(target[e + AHEAD])",
-        f"                        prefetch(address_of(cells, ahead * {closed.cell.width}))",
+        "                    ahead = e + AHEAD",
+        "                    if ahead >= last:",
+        "                        # the next spike's row begins where this one's ends",
+        "                        ahead = begins + ahead - last",
+        "                    if ahead < ends:",
+        f"                        prefetch(address_of(cells, (low + int64(target[ahead])) * {closed.cell.width}))",
         f"                    amount = {amount}",
         *(f"                    {line}" for line in arrive),
     ]

@@ -9,14 +9,24 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 from numba import njit
 
-from spikewright.engines.intrinsics import STOP, atomic_load, invoke, wait_for_all
+from spikewright.engines.intrinsics import STOP, atomic_load, invoke, view, wait_for_all
 
-KERNEL, TABLE = 0, 1
-"""Columns of an operation."""
+KERNEL, TABLE, COUNTS, DEPTH = 0, 1, 2, 3
+"""Columns of an operation; one that sends spikes names the lists' lengths and their depth: it waits for something."""
 FIRST, LAST, STEPWISE, MEET = 0, 1, 2, 3
 """Columns of a group: its operations, whether they are called step by step, whether threads meet before it."""
+
+
+@njit(nogil=True)
+def _nothing(counts: int, depth: int, sample: int, parts: int, k: int) -> bool:
+    """Return whether a population sent nothing in step k."""
+    for part in range(parts):
+        if view(counts + 8 * ((sample * parts + part) * depth + k % depth), 1, np.int64)[0] != 0:
+            return False
+    return True
 
 
 @njit(nogil=True, cache=True)
@@ -45,6 +55,10 @@ def run(
                 if groups[g, STEPWISE] != 0:
                     for s in range(now):
                         for o in range(groups[g, FIRST], groups[g, LAST]):
+                            if operations[o, COUNTS] != 0 and _nothing(
+                                operations[o, COUNTS], operations[o, DEPTH], sample, parts, k + s
+                            ):
+                                continue
                             invoke(
                                 operations[o, KERNEL],
                                 operations[o, TABLE],

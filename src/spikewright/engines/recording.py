@@ -74,7 +74,8 @@ class Quiet:
     ----------
     since : int64 (B, n), the step at whose beginning `values` are; -1: they are of now
     values : variable -> (B, n)
-    pending : port -> arrivals by step modulo its length, (L, B, n), without those that `State.underway` leads to
+    pending : port -> arrivals by step modulo its length, (L, B, n), without those that `State.underway` leads to;
+        left out where there are none
     of : variable -> the array of `State.values` that this goes with: with other arrays it does not hold
     """
 

@@ -42,7 +42,8 @@ LOCALS = frozenset(
         *("places", "room"),
         *("row_of", "settle", "signals", "slot", "source_part", "sources", "spikes", "start", "states", "target"),
         # of the kernels of lazy neurons
-        *("amount", "cells", "counts", "flag", "found", "hot", "hot_list", "late", "lazy", "level", "listed"),
+        *("amount", "cells", "held", "left", "counts", "flag", "found", "hot", "hot_list", "late", "lazy", "level"),
+        *("listed",),
         *("max", "min", "n_hot", "place"),
         *("o", "report", "row_of", "stamps", "noted", "n_noted", "touched_row"),
         *("total", "touched", "uint16", "unit", "values", "when", "width", "y"),

@@ -8,7 +8,7 @@ import numpy as np
 from numba import carray, cfunc, njit  # type: ignore[attr-defined]
 
 from spikewright.engines import layout as at
-from spikewright.engines.intrinsics import KERNEL, view
+from spikewright.engines.intrinsics import KERNEL, fetch, prefetch, view
 
 _compiled = njit(nogil=True, error_model="numpy", fastmath=False)
 
@@ -39,7 +39,7 @@ def log(table: Any, sample: int, part: int, worker: int, k: int, steps: int) -> 
     sent = view(t[at.SENT] + 8 * sample * t[at.SIZE], t[at.SIZE], np.int64)
     activity = view(t[at.ACTIVITY] + 8 * unit * t[at.CHUNK], t[at.CHUNK], np.int64)
     keeps = t[at.LOG_ROOM] > 0
-    used = view(t[at.LOG_USED] + 8 * unit, 1, np.int64)
+    used = view(t[at.LOG_USED] + at.LINE * unit, 1, np.int64)
     log = view(t[at.LOG] + 4 * unit * t[at.LOG_ROOM], t[at.LOG_ROOM], np.int32)
     for s in range(steps):
         slot = (k + s) % depth
@@ -97,3 +97,45 @@ def replay(table: Any, sample: int, part: int, worker: int, k: int, steps: int) 
                 for i in range(found):
                     kept_wide[i] = wide[i]
         counts[slot] = found
+
+
+@cfunc(KERNEL, cache=True, error_model="numpy")
+def fetch_starts(table: Any, sample: int, part: int, worker: int, k: int, steps: int) -> None:
+    """Ask for where the rows of all spikes of these steps begin, in all projections of a population."""
+    head = carray(table, at.AHEAD)
+    n = head[at.N_AHEAD]
+    t = carray(table, at.AHEAD + n)
+    depth, parts, room = t[at.PRE_DEPTH], t[at.PRE_PARTS], t[at.PRE_ROOM]
+    for s in range(steps):
+        for source in range(parts):
+            unit = (sample * parts + source) * depth + (k + s) % depth
+            count = view(t[at.PRE_COUNTS] + 8 * unit, 1, np.int64)[0]
+            spikes = view(t[at.PRE_SPIKES] + 4 * unit * room, count, np.int32)
+            for h in range(count):
+                for i in range(n):
+                    q = view(t[at.AHEAD + i], at.OPEN, np.int64)
+                    start = view(q[at.ROWS] + 64 * part, 1, np.int64)[0]
+                    prefetch(start + 8 * np.int64(spikes[h]))
+
+
+@cfunc(KERNEL, cache=True, error_model="numpy")
+def fetch_rows(table: Any, sample: int, part: int, worker: int, k: int, steps: int) -> None:
+    """Ask for the rows of all spikes of these steps, in all projections of a population."""
+    head = carray(table, at.AHEAD)
+    n = head[at.N_AHEAD]
+    t = carray(table, at.AHEAD + n)
+    depth, parts, room = t[at.PRE_DEPTH], t[at.PRE_PARTS], t[at.PRE_ROOM]
+    for s in range(steps):
+        for source in range(parts):
+            unit = (sample * parts + source) * depth + (k + s) % depth
+            count = view(t[at.PRE_COUNTS] + 8 * unit, 1, np.int64)[0]
+            spikes = view(t[at.PRE_SPIKES] + 4 * unit * room, count, np.int32)
+            for h in range(count):
+                for i in range(n):
+                    q = view(t[at.AHEAD + i], at.OPEN, np.int64)
+                    rows = view(q[at.ROWS] + 64 * part, 8, np.int64)
+                    start = view(rows[0] + 8 * np.int64(spikes[h]), 2, np.int64)
+                    first, many = start[0], start[1] - start[0]
+                    fetch(rows[1] + q[at.TARGET_BYTES] * first, q[at.TARGET_BYTES] * many)
+                    fetch(rows[2] + q[at.WEIGHT_BYTES] * first, q[at.WEIGHT_BYTES] * many)
+                    fetch(rows[3] + q[at.LAG_BYTES] * first, q[at.LAG_BYTES] * many)
