@@ -18,6 +18,9 @@ from spikewright.cli.console import (
     write_json,
 )
 
+MANY = 1_000_000
+"""Weights from which on the memory that a run takes is worth a line."""
+
 
 def run(
     network: Path = typer.Argument(..., help="A network (.h5) or an NIR graph (.nir)."),
@@ -42,10 +45,15 @@ def run(
 ) -> None:
     """Run a network and say how much it did; `--out` keeps what its outputs sent, `--record` everything."""
     from spikewright.cli.documents import read_inputs, read_network, write_arrays
+    from spikewright.engines import plan
     from spikewright.engines import run as run_network
     from spikewright.report.metrics import activity
 
     found, _ = read_network(network, dt=dt)
+    if engine in ("auto", "cpu") and found.n_weights > MANY and not json:
+        # said before it is taken
+        made = plan(found, precision=precision, threads=threads)
+        say(f"memory: {made.size / 2**30:.2f} GiB, {made.threads} thread(s)")
     recording = run_network(
         found,
         read_inputs(found, events, inputs),

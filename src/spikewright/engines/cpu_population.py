@@ -46,6 +46,8 @@ LOG_BYTES = 2**26
 """Memory for the spikes of one chunk of steps, over all populations."""
 BLOCK = 512
 """Neurons that are advanced together through a batch of steps, so that they stay in the first cache."""
+SHORT = 4
+"""Steps of a batch up to which all neurons of a part are advanced together: the cache would serve too few steps."""
 
 
 class CpuPopulation:
@@ -118,7 +120,7 @@ class CpuPopulation:
             kernel_at = self.compile()
         t = self.table
         t[at.SIZE], t[at.BOUNDS], t[at.BATCH], t[at.PARTS] = p.n, where(self.bounds), batch, parts
-        t[at.BLOCK] = BLOCK if run.steps_together > 1 else max(1, self.room)
+        t[at.BLOCK] = BLOCK if run.steps_together > SHORT else max(1, self.room)
         t[at.FLAGS], t[at.ROOM], t[at.ROW] = where(flags), self.room, where(row)
         t[at.SPIKES], t[at.DEPTH], t[at.COUNTS] = where(self.spikes), self.depth, where(self.counts)
         t[at.VALUES] = where(self.values)

@@ -47,8 +47,8 @@ LAZY_SIZE, LAZY_DRIVEN = 1000, 0.05
 SMALL = 4000
 """Neurons times samples below which a step is over before a second thread would have begun."""
 
-# Seconds of one thread, of the machine of benchmarks/results/simulate.json: what a plan's time is made of.
-UPDATE = {"double": 0.9e-9, "single": 0.4e-9}
+# Seconds of one thread, from the runs in benchmarks/results/simulate_*.json: what a plan's time is made of.
+UPDATE = {"double": 0.3e-9, "single": 0.15e-9}
 """Of one operation of a neuron model's step, vectors of numbers at a time."""
 EVENT = 0.35e-9
 """Of a synaptic event, besides the bytes that it reads."""
@@ -56,19 +56,20 @@ BYTE = 0.12e-9
 """Of a byte read."""
 DRAW = 1.1e-9
 """Of a Poisson count."""
-RULE_EVENT = 6e-9
+RULE_EVENT = 15e-9
 """Of a synaptic event with a rule."""
-LAZY_EVENT = 20e-9
-"""Of an arrival at a lazy neuron."""
+LAZY_EVENT, LAZY_STEP = 8e-9, 4e-9
+"""Of an arrival at a lazy neuron, and of a step of one that must be stepped."""
 
 
 @dataclass(frozen=True)
 class PopulationPlan:
-    """How a population is advanced: "replay", "every step", "batch" or "lazy"; why; memory in bytes."""
+    """How a population is advanced: "replay", "every step", "batch" or "lazy"; why; memory in bytes; share stepped."""
 
     mode: str
     why: str
     size: float
+    active: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -119,7 +120,7 @@ class Plan:
             population = network.populations[name]
             work = UPDATE[self.precision] * max(2, sum(population.model.operations().values()))
             if p.mode == "lazy":
-                work *= LAZY_DRIVEN
+                work = LAZY_STEP * p.active
             elif p.mode == "replay":
                 work = 0.0
             drawn = sum(d.post == name for d in network.drives.values())
@@ -191,19 +192,18 @@ def plan(
     }
     together, why = batch_steps(program, batch)
     populations = {}
-    for name, p in program.populations.items():
-        size = _population_size(network, name, precision, batch)
+    for name in program.populations:
+        size, active = _population_size(network, name, precision, batch), 1.0
         if is_replayed(program, name):
             mode, reason = "replay", "it sends what enters"
         elif name in quiet:
-            driven = float(np.mean(quiet[name].driven))
-            mode, reason = "lazy", f"linear, and {driven:.2g} of its neurons fire without input"
+            active = float(np.mean(quiet[name].driven))
+            mode, reason = "lazy", f"linear, and {active:.2g} of its neurons fire without input"
         elif together > 1 and not _is_stepwise(program, quiet):
             mode, reason = "batch", "its block stays in the cache for a batch of steps"
         else:
             mode, reason = "every step", _why_stepped(program, name, precision, lazy, together)
-        populations[name] = PopulationPlan(mode, reason, size)
-        del p
+        populations[name] = PopulationPlan(mode, reason, size, active)
     return Plan(network, precision, threads, parts, together, why, populations, projections)
 
 
@@ -500,10 +500,7 @@ def _projection(
             n,
             each * n,
         )
-    try:
-        form, why = form_for(network, name, precision, parts, listed=listed)
-    except MemoryError as error:  # pragma: no cover - a map that cannot be written out
-        raise EngineError(str(error)) from error
+    form, why = form_for(network, name, precision, parts, listed=listed)
     made = estimate(q.topology, pre.shape, post.n, bounds(post.n, parts), q.delay, network.dt)
     if form.kind == "matrix":
         size = float(pre.n * post.n * BYTES[form.weight])
