@@ -14,6 +14,7 @@ Brunel, J. Comput. Neurosci. 8, 2000, model A with g = 5, eta = 1.2.
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
@@ -34,6 +35,7 @@ TAU_M, V_TH, V_RESET, T_REF = 20e-3, 20e-3, 10e-3, 2e-3  # s, V, V, s
 J, G, ETA = 0.1e-3, 5.0, 1.2  # V, 1, 1
 DELAY, DT = 1.5e-3, 1e-4  # s
 PROBABILITY = 0.1
+FAST = 50.0  # Hz, of the neurons that fire in `build`
 MV = 1e3  # peers count in mV
 
 
@@ -277,16 +279,27 @@ def balanced(
 
 
 def build(n: int, k: int, rate: float, *, seed: int):
-    """Return a network of `n` neurons with `k` inputs each that fires at about `rate` Hz, driven by a current.
+    """Return a network of `n` neurons with `k` inputs each that fires at about `rate` Hz, driven by currents.
 
     Neurons do not feel each other (weights are 1e-6 of Brunel's): the rate is that of the drive, at every size.
     """
     n_exc, c_exc = 4 * n // 5, 4 * k // 5
-    # tau ln((I - v_reset) / (I - v_th)) + t_ref = 1 / rate, for I
-    x = math.exp((1.0 / rate - T_REF) / TAU_M)
+    # a share of the neurons fires at FAST, evenly spread, so that no drive is close to threshold:
+    # tau ln((I - v_reset) / (I - v_th)) + t_ref = 1 / FAST, for I
+    fast = max(FAST, rate)
+    x = math.exp((1.0 / fast - T_REF) / TAU_M)
     rest = (x * V_TH - V_RESET) / (x - 1.0)
     counts = Size(n_exc, n - n_exc, c_exc, k - c_exc)
-    return balanced(counts, drive="dc", seed=seed, eta=rest / V_TH, strength=1e-6)
+    network = balanced(counts, drive="dc", seed=seed, strength=1e-6)
+    driven = {}
+    for name, population in network.populations.items():
+        fires = np.floor(np.arange(1, population.n + 1) * rate / fast) > np.floor(
+            np.arange(population.n) * rate / fast
+        )
+        params = dict(population.params) | {"v_rest": np.where(fires, rest, 0.0)}
+        initial = {"v": np.where(fires, population.initial["v"], 0.0)}
+        driven[name] = replace(population, params=params, initial=initial)
+    return network.replacing(populations=driven)
 
 
 def simulate(network, seconds: float, threads: int) -> dict:
