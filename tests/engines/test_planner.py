@@ -41,7 +41,7 @@ def network(topology, *, delay=2e-3, model=LIF, pre=None, **fields):
 
 def few(values):
     """Return a list of edges with few different weights, each pair once."""
-    pre, post = np.divmod(np.arange(N * N)[::11], N)
+    pre, post = np.divmod(np.arange(N * N)[::8], N)
     return Sparse.from_edges(
         pre, post, np.asarray(values)[np.arange(len(pre)) % len(values)], n_pre=N, n_post=N
     )

@@ -15,6 +15,8 @@ grid as always. Spikes are those of stepping every neuron, up to rounding: P^d i
 A kernel file has `advance` (hot neurons of a step) and `settle` (everything up to date); each projection onto lazy
 neurons has an `advance` that adds what arrives in a step.
 
+Longer than most files: closed forms, the kernel that uses them and the kernel of arrivals share one layout of cells.
+
 Source
 ------
 Exact integration: Rotter and Diesmann, Biol. Cybern. 81, 1999. That spikes need only be looked for where they can be:

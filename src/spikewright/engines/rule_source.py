@@ -5,6 +5,8 @@ reaches them (`advance`), when something asks for all of them (`everywhere`), or
 synapse sees its events in their order, and values between events come from closed forms, nothing differs from doing
 each event when it happens; `engines/reference_synapses.py` says what that is.
 
+Longer than most files: one writer follows a synapse through everything that can happen to it.
+
 Four functions are written where the rule needs them: `advance` (arrivals of a step), `finish` (post events of a step),
 `everywhere` (signals, periods, and bringing everything up to date), `flow` (currents).
 """
