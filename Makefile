@@ -33,6 +33,8 @@ $(INSTALLED): pyproject.toml
 	@$(PIP) install $(TORCH)
 	@echo "installing Spikewright and its tools into $(VENV) (2 of 2)"
 	@$(PIP) install --editable '.[dev,train]'
+	@# its data loaders would draw in a dozen audio packages, which no test needs
+	@$(PIP) install --no-deps neurobench==2.3.0
 	@touch $@
 
 demo: $(INSTALLED)

@@ -28,6 +28,14 @@ def fixed(monkeypatch: pytest.MonkeyPatch, *values: float) -> None:
     )
 
 
+def test_mirror_exchanges_left_and_right_of_its_share() -> None:
+    moved = Affine(mirror=0.5).apply(np.repeat(IMAGES[:1], 400, 0), draw(n=400))
+    same = np.array([np.allclose(m, IMAGES[0], atol=1e-6) for m in moved])
+    turned = np.array([np.allclose(m, IMAGES[0, :, ::-1], atol=1e-6) for m in moved])
+    assert np.all(same != turned)
+    assert 150 < same.sum() < 250
+
+
 def test_amount_zero_changes_nothing() -> None:
     assert np.array_equal(Affine().apply(IMAGES, draw()), IMAGES)
     assert np.array_equal(Slide().apply(IMAGES, draw()), IMAGES)

@@ -20,6 +20,7 @@ from spikewright.engines.planner import why_stepped
 from spikewright.engines.program import lower
 from spikewright.engines.recording import Recording
 from spikewright.engines.reference import Reference
+from spikewright.errors import EngineError
 from spikewright.network import (
     IF,
     LIF,
@@ -161,11 +162,41 @@ def test_silence_longer_than_the_table() -> None:
     assert_rounded(Cpu().run(net, {"in": x}, lazy=True), expected)
 
 
-def test_neurons_that_fire_without_input() -> None:
-    net = network(v_rest=np.where(np.arange(N) % 3 == 0, 1.2, -0.3))
-    found = Cpu().run(net, steps=200, lazy=True)
-    assert np.all(found.sent["a"][0, ::3] > 0)
-    assert_rounded(found, Reference().run(net, steps=200))
+@pytest.mark.parametrize(
+    ("model", "every"), [(LIF, 1), (LIF, 3), (CubaLIF, 3)], ids=["all", "LIF", "CubaLIF"]
+)
+def test_neurons_that_fire_without_input(model: NeuronModel, every: int) -> None:
+    net = network(model, v_rest=np.where(np.arange(N) % every == 0, 1.4, -0.3))
+    for batch, threads in ((1, 1), (2, 1), (1, 3), (3, 2)):
+        x = entering(batch=batch)
+        found = Cpu().run(net, {"in": x}, steps=150, lazy=True, threads=threads)
+        assert np.all(found.sent["a"][:, ::every] > 0)
+        assert_rounded(found, Reference().run(net, {"in": x}, steps=150))
+
+
+def test_a_driven_neuron_that_nothing_reaches_has_the_bits_of_stepping() -> None:
+    rest = {"v_rest": np.where(np.arange(N) % 4 == 1, 1.5, 0.0), "t_ref": 2e-3}
+    net = Network(dt=1e-3, populations={"a": Population(CubaLIF, N, rest)})
+    found, expected = (Cpu().run(net, steps=77, lazy=lazy) for lazy in (True, False))
+    assert np.array_equal(found.dense("a"), expected.dense("a"))
+    for variable, value in expected.state.values["a"].items():
+        assert np.array_equal(found.state.values["a"][variable][:, 1::4], value[:, 1::4])
+    assert np.array_equal(found.state.waiting["a"], expected.state.waiting["a"])
+
+
+def test_a_driven_neuron_whose_state_is_not_finite_is_named() -> None:
+    weight = np.zeros((N, 1))
+    weight[70] = 1e308
+    net = Network(
+        dt=1e-3,
+        populations={
+            "in": Population(Input, 1),
+            "a": Population(CubaLIF, N, {"v_rest": np.where(np.arange(N) % 10 == 0, 1.5, 0.0)}),
+        },
+        projections={"s": Projection("in", "a", Sparse.from_matrix(weight), delay=1e-3)},
+    )
+    with pytest.raises(EngineError, match="'a', neuron 70, step 2 "):
+        Cpu().run(net, {"in": np.ones((9, 1, 1))}, lazy=True)
 
 
 def test_what_enters_or_is_recorded_every_step_is_not_lost() -> None:
@@ -189,7 +220,9 @@ def _int64s(address: int, n: int) -> Any:
     return view(address, n, np.int64).copy()
 
 
-def test_only_neurons_near_their_threshold_are_stepped(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def counts(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """How many neurons of 'a' are stepped one by one at the end of each run."""
     counts: list[int] = []
     plain = CpuRun.recording
 
@@ -200,6 +233,10 @@ def test_only_neurons_near_their_threshold_are_stepped(monkeypatch: pytest.Monke
         return found
 
     monkeypatch.setattr(CpuRun, "recording", kept)
+    return counts
+
+
+def test_only_neurons_near_their_threshold_are_stepped(counts: list[int]) -> None:
     weight = np.zeros((N, 3))
     weight[:40, 0], weight[40:45, 1], weight[45:50, 2] = 0.5, 4.0, 6.0
     net = Network(
@@ -222,6 +259,13 @@ def test_only_neurons_near_their_threshold_are_stepped(monkeypatch: pytest.Monke
     later, count = hot(reached.state, 400)
     assert later.sent["a"].sum() + reached.sent["a"].sum() > 0
     assert count == 0, "all came to rest"
+
+
+def test_driven_neurons_are_not_stepped_one_by_one(counts: list[int]) -> None:
+    net = Network(dt=1e-3, populations={"a": Population(LIF, N, {"v_rest": np.linspace(0, 2, N)})})
+    found = Cpu().run(net, steps=300, lazy=True)
+    assert counts == [0]
+    assert (found.sent["a"] > 0).sum() == N // 2
 
 
 # -- what cannot be lazy -----------------------------------------------------------------------------------

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from spikewright.engines.engine import Engine, Request
+from spikewright.engines.prices import EventPrices
 from spikewright.engines.program import Program
 from spikewright.engines.recording import Recording
 from spikewright.engines.reference import Reference
@@ -110,6 +111,14 @@ class Cheap(Loihi):
 
 
 @dataclass(frozen=True)
+class Forgotten(Loihi):
+    """Loihi, whose prices of events leave out what neurons cost at every step."""
+
+    def event_prices(self, compiled: Compiled) -> EventPrices:
+        return replace(super().event_prices(compiled), step=0.0)
+
+
+@dataclass(frozen=True)
 class Restless(Loihi):
     """Loihi, whose weights differ from one compilation to the next."""
 
@@ -131,6 +140,7 @@ class Restless(Loihi):
         (Silent, "test_a_changed_network_lists_its_changes"),
         (Vague, "test_changes_have_a_place_and_a_reason"),
         (Cheap, "test_energy_grows_with_activity"),
+        (Forgotten, "test_event_prices_give_the_events_of_the_costs"),
         (Restless, "test_compile_is_deterministic_for_a_seed"),
     ],
 )
@@ -157,4 +167,5 @@ def test_the_same_tests_pass_for_what_is_right() -> None:
     Substrates().test_a_changed_network_lists_its_changes()
     Substrates().test_changes_have_a_place_and_a_reason()
     Substrates().test_energy_grows_with_activity()
+    Substrates().test_event_prices_give_the_events_of_the_costs()
     Substrates().test_compile_is_deterministic_for_a_seed()

@@ -36,15 +36,17 @@ class Affine:
     rotate : rad
     zoom : share, < 1; 0.1 scales by 0.9 to 1.1
     shear : tangent of the angle
+    mirror : share of images whose left and right are exchanged
     """
 
     shift: float = 0.0
     rotate: float = 0.0
     zoom: float = 0.0
     shear: float = 0.0
+    mirror: float = 0.0
 
     def __post_init__(self) -> None:
-        _check_amounts("augmentation Affine", vars(self), below={"zoom": 1.0, "shear": 1.0})
+        _check_amounts("augmentation Affine", vars(self), below={"zoom": 1.0, "shear": 1.0, "mirror": 1.0})
 
     def apply(self, inputs: NDArray[np.float32], draw: Draw) -> NDArray[np.float32]:
         if inputs.ndim < 3:
@@ -72,6 +74,9 @@ class Affine:
         from_x = per_sample(cos) * skewed - per_sample(sin) * y + (columns - 1) / 2
         from_y = from_y + per_sample(self.shift * u[:, 0])
         from_x = from_x + per_sample(self.shift * u[:, 1])
+        if self.mirror:
+            mirrored = 0.5 * (1 + _draws(draw, "mirror", 1)[:, 0]) < self.mirror
+            from_x = np.where(per_sample(mirrored), columns - 1 - from_x, from_x)
         planes = inputs.reshape(len(inputs), math.prod(inputs.shape[1:-2]), rows, columns)
         return _bilinear(planes, from_y, from_x).reshape(inputs.shape)
 

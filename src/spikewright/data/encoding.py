@@ -63,7 +63,7 @@ class Constant:
 
     def encode(self, inputs: Array, *, steps: int, dt: float, draw: Draw) -> Array:
         held = (inputs * np.float32(self.gain)).astype(np.float32)
-        return np.repeat(held[np.newaxis], steps, axis=0)
+        return np.broadcast_to(held, (steps, *held.shape))
 
 
 @dataclass(frozen=True)

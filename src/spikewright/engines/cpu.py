@@ -5,7 +5,7 @@ population and all synapses onto them; they meet once in a batch of steps that i
 no result depends on their number. Kernels are compiled by Numba on first use and kept on disk.
 
     planner.py     what is chosen, and why              built.py, stored.py, plastic.py   synapses in their forms
-    cpu_run.py     one run: threads and their order     cpu_population.py                 arrays of a population
+    cpu_run.py     one run: threads and their order     cpu_population.py, cpu_driven.py  arrays of a population
     generate.py, deliver.py, lazy_source.py, rule_source.py    kernels, as text           loop.py   what calls them
 """
 

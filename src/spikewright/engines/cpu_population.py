@@ -16,19 +16,22 @@ from numpy.typing import NDArray
 from spikewright.engines import drives, tally
 from spikewright.engines import layout as at
 from spikewright.engines.compiled import load
+from spikewright.engines.cpu_driven import CpuDriven
 from spikewright.engines.generate import Kernel, Port, write
-from spikewright.engines.layout import LINE, lines, where
+from spikewright.engines.layout import LINE, lines, scattered, where
 from spikewright.engines.lazy_source import (
     CELLS,
+    DRIVEN,
+    FIRST_DRIVEN,
     IS_HOT,
     LAZY,
     LIST,
     LOWER,
     N_HOT,
+    NEURONS,
     POWERS,
     SHARED,
     UPPER,
-    cell_of,
     fill_cells,
     write_lazy,
 )
@@ -72,9 +75,9 @@ class CpuPopulation:
         self.graded = model.is_graded
         self.waits = step.refractory is not None
         wait = np.int32 if self.number is np.float32 else np.int64
-        self.spikes = np.zeros((batch, parts, self.depth, self.room), np.int32)
+        self.spikes = scattered((batch, parts, self.depth, self.room), np.int32)
         self.counts = lines((batch, parts, self.depth), np.int64)
-        self.values = np.zeros(
+        self.values = scattered(
             (batch, parts, self.depth, self.room) if self.graded else (0,), self.number
         )
         asking = {
@@ -110,6 +113,7 @@ class CpuPopulation:
         flags = lines((workers, self.room), np.uint8)
         row = lines((workers, self.room), self.number)
         self.keep: list[Any] = [flags, row]
+        self.driven: CpuDriven | None = None
         if p.name in run.replayed:
             self.table = np.zeros(at.OPEN + at.REPLAY, np.int64)
             self.replay()
@@ -132,7 +136,10 @@ class CpuPopulation:
         if self.wanted.neurons is not None:
             self.chosen = np.sort(self.wanted.neurons).astype(np.int64)
         t[at.EVERY], t[at.CHOSEN], t[at.N_CHOSEN] = self.wanted.every, where(self.chosen), width
-        self.operation: tuple[int, int] = (kernel_at, where(self.table))
+        self.operations: list[tuple[int, int]] = [(kernel_at, where(self.table))]
+        if self.driven is not None:
+            self.driven.table[at.POPULATION] = number
+            self.operations.insert(0, self.driven.operation)
         self.address = where(self.table)
 
     def finish_table(self) -> None:
@@ -142,17 +149,26 @@ class CpuPopulation:
         self.settle(self.run.request.state.step, hot=True)
         cut = self.run.cut.get(self.name)
         if cut is not None:
-            quiet = (self.stamps != IS_HOT) & (cut.since >= 0)
+            quiet = (self.stamps >= 0) & (cut.since >= 0)
             self.stamps[...] = np.where(quiet, cut.since, self.stamps)
 
     def touched(self) -> tuple[NDArray[np.int64], dict[str, NDArray[Any]]]:
         """Return of which step each neuron's state is (-1: of now), and the state, of lazy neurons."""
+        if self.driven is not None:
+            self.driven.give(self)
         raw = {v: np.array(x, np.float64) for v, x in self.state.items()}
-        return self.stamps.astype(np.int64), raw
+        return np.maximum(self.stamps, IS_HOT).astype(np.int64), raw
+
+    def broken(self) -> list[list[int]]:
+        """Return the states that are not finite: 1 + number of the population, step, sample, neuron."""
+        found = self.errors.tolist()
+        if self.driven is not None:
+            found += self.driven.broken()
+        return [error[:4] for error in found if error[0]]
 
     @property
     def stamps(self) -> NDArray[Any]:
-        """The step at whose beginning a lazy neuron's state is, or IS_HOT; a view of the cells."""
+        """The step at whose beginning a lazy neuron's state is, or what stands in its place; a view of the cells."""
         whole = self.cells.view(np.int32 if self.number is np.float32 else np.int64)
         return whole[:, :, self.cell.since]
 
@@ -171,22 +187,30 @@ class CpuPopulation:
         kernel = write_lazy(p, made, ports, precision=run.own.precision)
         module = load(kernel.name, kernel.text)
         self.table = np.zeros(at.OPEN + LAZY, np.int64)
-        self.constants(kernel)
+        self.constants(kernel, self.table)
         t, batch = self.table, run.request.batch
-        self.cell = cell_of(p, made)
+        self.cell = made.cell
         cut = run.cut.get(p.name)
         begin = self.state if cut is None else dict(cut.values)
-        self.cells = fill_cells(self.cell, made, begin, number)
+        self.cells = fill_cells(made, begin, number)
         # variables are views of the cells from here on
         self.state = {v: self.cells[:, :, column] for v, column in self.cell.states.items()}
+        neurons = np.flatnonzero(made.driven)
+        driven_table = np.zeros(at.OPEN + len(model.state), np.int64)
+        if len(neurons):
+            self.driven = CpuDriven(self, neurons, ports)
+            self.stamps[:, neurons] = FIRST_DRIVEN - np.arange(len(neurons))
+            driven_table = self.driven.table
         arrays = {
             CELLS: self.cells,
             LIST: np.zeros((batch, run.parts, self.room), np.int32),
             N_HOT: lines((batch, run.parts, LINE // 8), np.int64),
             POWERS: np.array(made.powers, number, order="C"),
-            SHARED: np.array([*made.fixed[:, 0], made.level[0]], number),
+            SHARED: np.array(made.shared, number),
             UPPER: np.array(made.upper, number),
             LOWER: np.array(made.lower, number),
+            DRIVEN: driven_table,
+            NEURONS: neurons,
         }
         for place, array in arrays.items():
             t[at.OPEN + place] = where(array)
@@ -216,7 +240,7 @@ class CpuPopulation:
         }
         kernel = write(p, ports, precision=run.own.precision, peaks=self.seen)
         self.table = np.zeros(kernel.size, np.int64)
-        self.constants(kernel)
+        self.constants(kernel, self.table)
         t, number = self.table, self.number
         place = at.OPEN
         for port in kernel.rings:
@@ -243,9 +267,11 @@ class CpuPopulation:
                     place += 1
         return int(load(kernel.name, kernel.text).advance.address)
 
-    def constants(self, kernel: Kernel) -> None:
-        """Fill in the numbers that a kernel reads."""
-        run, p, t, number = self.run, self.p, self.table, self.number
+    def constants(
+        self, kernel: Kernel, t: NDArray[np.int64], chosen: NDArray[np.int64] | None = None
+    ) -> None:
+        """Fill in the numbers that a kernel reads, of the chosen neurons or of all."""
+        run, p, number = self.run, self.p, self.number
         model, step, request = p.population.model, p.step, run.request
         constants = step.constants
         names = [c if isinstance(c, str) else f"{c:g}" for c in kernel.shared]
@@ -253,13 +279,17 @@ class CpuPopulation:
         shared = self.as_number(
             np.array(values, np.float64 if number is np.float32 else number), names
         )
-        own = np.empty((len(kernel.own), p.n), number)
-        for i, name in enumerate(kernel.own):
-            own[i] = self.as_number(np.broadcast_to(constants[name], (1, p.n)), [name])
-        flat = [b for port in model.inputs for b in p.biases.get(port, ())]
-        biases = np.array(flat, number).reshape(len(flat), p.n)
+        which: Any = slice(None) if chosen is None else chosen
+        rows = [np.broadcast_to(constants[name], (1, p.n))[:, which] for name in kernel.own]
+        own = np.empty((len(rows), p.n if chosen is None else len(chosen)), number)
+        for i, row in enumerate(rows):
+            own[i] = self.as_number(row, [kernel.own[i]])
+        flat = [b[which] for port in model.inputs for b in p.biases.get(port, ())]
+        biases = np.array(flat, number).reshape(len(flat), own.shape[1])
         hold = np.zeros(1, np.int64) if step.refractory is None else step.refractory
         hold = np.array(hold, self.waiting.dtype).reshape(-1)
+        if len(hold) > 1:
+            hold = np.ascontiguousarray(hold[which])
         keys = np.array(
             [run.program.key(request.seed, p.name, noise) for noise in step.noise], np.uint64
         )

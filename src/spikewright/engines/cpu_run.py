@@ -19,7 +19,7 @@ from spikewright.engines.built import Built
 from spikewright.engines.compiled import load
 from spikewright.engines.cpu_population import CpuPopulation
 from spikewright.engines.engine import Prepared, Request, broken_off, not_finite, shaped
-from spikewright.engines.layout import lines, where
+from spikewright.engines.layout import lines, scattered, where
 from spikewright.engines.lazy_source import write_arrival
 from spikewright.engines.planner import batch_steps, is_replayed
 from spikewright.engines.plastic import Plastic
@@ -135,11 +135,13 @@ class CpuRun:
     def in_order(self, name: str, port: str, k: int, length: int) -> NDArray[Any]:
         """Return a port's ring before step k, by step modulo the length that a State has."""
         p = self.program.populations[name]
-        out: NDArray[Any] = np.zeros((length, self.request.batch, p.n), p.dtype)
+        shape = (length, self.request.batch, p.n)
         ring = self.rings.get((name, port))
-        if ring is not None:
-            for late in range(length):
-                out[(k + late) % length] = ring[(k + late) % len(ring)]
+        if ring is None:
+            return scattered(shape, p.dtype)
+        out: NDArray[Any] = np.empty(shape, p.dtype)
+        for late in range(length):
+            out[(k + late) % length] = ring[(k + late) % len(ring)]
         return out
 
     def ring_of(self, name: str, k: int) -> dict[str, NDArray[Any]]:
@@ -223,7 +225,7 @@ class CpuRun:
                 else:
                     late.append(operation)
         replays = [p for name, p in self.populations.items() if name in self.replayed]
-        first = [p.operation for p in replays]
+        first = [o for p in replays for o in p.operations]
         group(first + [(log, p.address) for p in replays], stepwise=False, meet=False)
         group(early, stepwise=True, meet=True)
         flows = [p.operation("flow") for p in self.plastic.values()]
@@ -250,7 +252,7 @@ class CpuRun:
             stage += [o for q in incoming if (o := q.operation("advance")) is not None]
             if name in self.lazy:
                 stage += self.arrivals(name)
-            stage += [p.operation, (log, p.address)]
+            stage += [*p.operations, (log, p.address)]
             for kind in ("finish", "everywhere"):
                 stage += [o for q in incoming if (o := q.operation(kind)) is not None]
             unmet.add(name)
@@ -476,11 +478,11 @@ class CpuRun:
         else:
             for done in [pool.submit(work, w) for w in range(self.workers)]:
                 done.result()
-        broken = [e for p in self.populations.values() for e in p.errors.tolist() if e[0]]
+        broken = [e for p in self.populations.values() for e in p.broken()]
         for p in self.populations.values():
             p.take(k, steps)
         if broken:
-            number, at_step, sample, neuron = min(broken, key=lambda e: e[1])[:4]
+            number, at_step, sample, neuron = min(broken, key=lambda e: e[1])
             self.stop(number - 1, at_step, sample, neuron)
 
     def stop(self, number: int, k: int, sample: int, neuron: int) -> None:

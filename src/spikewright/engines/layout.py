@@ -6,6 +6,8 @@ kernel was written. `sample`, `part` and `worker` choose among the leading axes 
 
 from __future__ import annotations
 
+import contextlib
+import mmap
 from typing import Any
 
 import numpy as np
@@ -28,6 +30,18 @@ def lines(shape: tuple[int, ...], kind: Any) -> NDArray[Any]:
     raw = np.zeros(room, np.uint8)
     first = -raw.ctypes.data % LINE
     found: NDArray[Any] = raw[first : first + size].view(kind).reshape(shape)
+    return found
+
+
+def scattered(shape: tuple[int, ...], kind: Any) -> NDArray[Any]:
+    """Return an array of zeros of which little is touched, here and there: in small pages, made when touched."""
+    size = int(np.prod(shape)) * np.dtype(kind).itemsize
+    if size < LARGE or not hasattr(mmap, "MADV_NOHUGEPAGE"):
+        return np.zeros(shape, kind)
+    raw = mmap.mmap(-1, size, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+    with contextlib.suppress(OSError):  # a system that has no large pages
+        raw.madvise(mmap.MADV_NOHUGEPAGE)
+    found: NDArray[Any] = np.frombuffer(raw, kind).reshape(shape)
     return found
 
 

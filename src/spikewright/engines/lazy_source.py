@@ -11,6 +11,8 @@ while the bound
 
 is not below it, or while it is refractory. Such a neuron is *hot* and is advanced by the model's own step, on the same
 grid as always. Spikes are those of stepping every neuron, up to rounding: P^d is computed at once instead of d times.
+A neuron whose fixed point is not below its threshold is *driven*: it is hot for ever, and `cpu_driven.py` steps all of
+them as vector code.
 
 A kernel file has `advance` (hot neurons of a step) and `settle` (everything up to date); each projection onto lazy
 neurons has an `advance` that adds what arrives in a step.
@@ -28,6 +30,7 @@ from __future__ import annotations
 
 import ast
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -56,15 +59,51 @@ N_HOT = 2  # int64 [samples, parts, 8]: a cache line for each
 POWERS = 3  # number [variables, variables, HORIZON]
 SHARED = 4  # number [variables + 1]: fixed points and the level, where all neurons share them
 UPPER, LOWER = 5, 6  # number [variables]: greatest and smallest entries of P^d in the row of v
-LAZY = 7  # entries
+DRIVEN = 7  # address of the table of driven neurons; their SIZE is 0 where there are none
+NEURONS = 8  # int64 [SIZE of DRIVEN]: which they are, ascending
+LAZY = 9  # entries
 IS_HOT = -1
 """Stands in place of the step at whose beginning a quiet neuron's state is."""
+FIRST_DRIVEN = -2
+"""Stands there for the first driven neuron; -3 for the second, and so on."""
+
+
+@dataclass(frozen=True)
+class Cell:
+    """Where things stand in the numbers of one neuron: one cache line for whatever reaches it.
+
+    Parameters
+    ----------
+    states : variable -> column
+    since : column of the step at whose beginning a quiet neuron's state is, as an integer; IS_HOT: it is stepped;
+        FIRST_DRIVEN or less: it is driven, and its state stands elsewhere
+    fixed : variable -> column of its fixed point, where it differs between neurons that are not driven
+    level : column of the threshold, or None where all share it
+    width : columns, a power of two
+    """
+
+    states: dict[str, int]
+    since: int
+    fixed: dict[str, int]
+    level: int | None
+    width: int
 
 
 @dataclass(frozen=True)
 class LazyTables:
-    """What closed forms of a population need; see this file's head."""
+    """What closed forms of a population need; see this file's head.
 
+    Parameters
+    ----------
+    names : state variables, in the order of the other arrays
+    which : number of the one that the threshold is for
+    powers : (variables, variables, HORIZON), P^d by d
+    fixed : (variables, n), x*
+    level : (n,), threshold, less the margin
+    upper, lower : (variables,), greatest and smallest entries of P^d in the row of v; 0 lies between them
+    """
+
+    names: tuple[str, ...]
     which: int
     powers: NDArray[np.float64]
     fixed: NDArray[np.float64]
@@ -72,11 +111,37 @@ class LazyTables:
     upper: NDArray[np.float64]
     lower: NDArray[np.float64]
 
-    @property
+    @cached_property
     def driven(self) -> NDArray[np.bool_]:
         """Which neurons reach their threshold without any input."""
         found: NDArray[np.bool_] = self.fixed[self.which] >= self.level
         return found
+
+    @cached_property
+    def shared(self) -> NDArray[np.float64]:
+        """The fixed points, and the level, of the first neuron that is not driven: what many share."""
+        first = int(np.argmin(self.driven))
+        found: NDArray[np.float64] = np.append(self.fixed[:, first], self.level[first])
+        return found
+
+    @cached_property
+    def cell(self) -> Cell:
+        """Where things of a neuron stand."""
+        used = len(self.names) + 1
+        differs = [
+            bool(np.any((row != one) & ~self.driven))
+            for row, one in zip([*self.fixed, self.level], self.shared, strict=True)
+        ]
+        fixed = {}
+        for v, own in zip(self.names, differs[:-1], strict=True):
+            if own:
+                fixed[v] = used
+                used += 1
+        level = None
+        if differs[-1]:
+            level, used = used, used + 1
+        states = {v: i for i, v in enumerate(self.names)}
+        return Cell(states, len(states), fixed, level, 1 << (used - 1).bit_length())
 
 
 def why_not(p: PopulationProgram, dt: float) -> str:
@@ -150,6 +215,7 @@ def tables(p: PopulationProgram, dt: float) -> LazyTables:
     level -= MARGIN * np.abs(level)
     row = powers[which][:, 1:]
     return LazyTables(
+        tuple(names),
         which,
         powers,
         np.asarray(fixed, np.float64),
@@ -171,56 +237,23 @@ def _generator(p: PopulationProgram, params: dict[str, Any], dt: float) -> NDArr
     return found
 
 
-@dataclass(frozen=True)
-class Cell:
-    """Where things stand in the numbers of one neuron: one cache line for whatever reaches it.
-
-    Parameters
-    ----------
-    states : variable -> column
-    since : column of the step at whose beginning a quiet neuron's state is, as an integer; IS_HOT: it is stepped
-    fixed : variable -> column of its fixed point, where it differs between neurons
-    level : column of the threshold, or None where all share it
-    width : columns, a power of two
-    """
-
-    states: dict[str, int]
-    since: int
-    fixed: dict[str, int]
-    level: int | None
-    width: int
-
-
-def cell_of(p: PopulationProgram, made: LazyTables) -> Cell:
-    """Return where things of a population stand."""
-    names = list(p.population.model.state)
-    states = {v: i for i, v in enumerate(names)}
-    used = len(names) + 1
-    fixed = {}
-    for v, row in zip(names, made.fixed, strict=True):
-        if np.any(row != row[0]):
-            fixed[v] = used
-            used += 1
-    level = None
-    if np.any(made.level != made.level[0]):
-        level, used = used, used + 1
-    return Cell(states, len(names), fixed, level, 1 << (used - 1).bit_length())
-
-
-def fill_cells(
-    cell: Cell, made: LazyTables, values: dict[str, NDArray[Any]], number: Any
-) -> NDArray[Any]:
+def fill_cells(made: LazyTables, values: dict[str, NDArray[Any]], number: Any) -> NDArray[Any]:
     """Return the cells of a population whose state is `values`, (B, n) each."""
+    cell = made.cell
     batch, n = next(iter(values.values())).shape
     cells = lines((batch, n, cell.width), number)
     for v, column in cell.states.items():
         cells[:, :, column] = values[v]
-    names = list(cell.states)
     for v, column in cell.fixed.items():
-        cells[:, :, column] = made.fixed[names.index(v)]
+        cells[:, :, column] = made.fixed[made.names.index(v)]
     if cell.level is not None:
         cells[:, :, cell.level] = made.level
     return cells
+
+
+def _number(column: int) -> str:
+    """Return where a number of the cell at `o` stands; without a sign, so that nothing looks for one."""
+    return f"cells[o + uint64({column})]"
 
 
 class _Closed:
@@ -228,22 +261,21 @@ class _Closed:
 
     def __init__(self, p: PopulationProgram, made: LazyTables, source: Source) -> None:
         self.p, self.made, self.source = p, made, source
-        self.cell = cell_of(p, made)
-        self.names = list(p.population.model.state)
+        self.cell, self.names = made.cell, made.names
         self.number, self.item = source.number, BYTES[source.number]
         self.whole = "int32" if source.single else "int64"
 
     def state(self, variable: str) -> str:
-        return f"cells[o + {self.cell.states[variable]}]"
+        return _number(self.cell.states[variable])
 
     @property
     def since(self) -> str:
-        return f"stamps[o + {self.cell.since}]"
+        return f"stamps[o + uint64({self.cell.since})]"
 
     @property
     def place(self) -> str:
         """Set `o` to where the cell of neuron i begins."""
-        return f"o = i * {self.cell.width}"
+        return f"o = uint64(i) * uint64({self.cell.width})"
 
     def setup(self) -> list[str]:
         number, item, size = self.number, self.item, len(self.names)
@@ -277,9 +309,9 @@ class _Closed:
     def load(self) -> list[str]:
         """Return the lines that take the state of neuron i, and where it goes, from its cell."""
         lines = [f"_s_{v} = {self.state(v)}" for v in self.names]
-        lines += [f"_x_{v} = cells[o + {column}]" for v, column in self.cell.fixed.items()]
+        lines += [f"_x_{v} = {_number(column)}" for v, column in self.cell.fixed.items()]
         if self.cell.level is not None:
-            lines.append(f"level = cells[o + {self.cell.level}]")
+            lines.append(f"level = {_number(self.cell.level)}")
         return lines
 
     def store(self) -> list[str]:
@@ -287,15 +319,28 @@ class _Closed:
 
     def forward(self) -> list[str]:
         """Return the lines that advance the state that was taken by `late` steps."""
-        lines = ["while late > 0:", "    _d = min(late, lazy.HORIZON - 1)", "    late -= _d"]
-        lines += [f"    _e_{v} = _s_{v} - _x_{v}" for v in self.names]
+        # a jump by no step changes rounding at most: where many arrive at once, no processor predicts who is first
+        return [
+            "if late < lazy.HORIZON:",
+            "    _d = uint64(late)",
+            *(f"    {line}" for line in self.jump()),
+            "else:",
+            "    while late > 0:",
+            "        _d = uint64(min(late, lazy.HORIZON - 1))",
+            "        late -= int64(_d)",
+            *(f"        {line}" for line in self.jump()),
+        ]
+
+    def jump(self) -> list[str]:
+        """Return the lines that advance the state that was taken by `_d` steps, fewer than HORIZON."""
+        lines = [f"_e_{v} = _s_{v} - _x_{v}" for v in self.names]
         for i, row in enumerate(self.names):
             terms = [
                 f"_T_{row}_{column}[_d] * _e_{column}"
                 for j, column in enumerate(self.names)
                 if np.any(self.made.powers[i, j] != 0.0)
             ]
-            lines.append(f"    _s_{row} = _x_{row} + {' + '.join(terms)}")
+            lines.append(f"_s_{row} = _x_{row} + {' + '.join(terms)}")
         return lines
 
     def bound(self) -> list[str]:
@@ -320,8 +365,7 @@ def write_lazy(
 ) -> Kernel:
     """Return the kernel of a lazy population: `advance` and `settle`."""
     model = p.population.model
-    cell = cell_of(p, made)
-    stands = {v: f"cells[o + {column}]" for v, column in cell.states.items()}
+    stands = {v: _number(column) for v, column in made.cell.states.items()}
     parts = pieces(p, ports, precision=precision, stands=stands)
     source = parts.source
     closed = _Closed(p, made, source)
@@ -362,6 +406,14 @@ def write_lazy(
         "    counts = view(t[at.COUNTS] + 8 * row_of, 1, int64)",
         "    listed = view(t[at.SPIKES] + 4 * row_of * room, room, int32)",
         "    found = 0",
+        "    d = view(t[at.OPEN + lazy.DRIVEN], at.OPEN, int64)",
+        "    if d[at.SIZE] > 0:",
+        "        row_of = unit * d[at.DEPTH] + k % d[at.DEPTH]",
+        "        found = view(d[at.COUNTS] + 8 * row_of, 1, int64)[0]",
+        "        sources = view(d[at.SPIKES] + 4 * row_of * d[at.ROOM], found, int32)",
+        "        neurons = view(t[at.OPEN + lazy.NEURONS], d[at.SIZE], int64)",
+        "        for h in range(found):",
+        "            listed[h] = neurons[sources[h]]",
         "    h = 0",
         "    left = n_hot[0]",
         *(["    held = hold[0]"] if shared_hold else []),
@@ -383,10 +435,6 @@ def write_lazy(
         "        if flag & uint8(2):",
         "            report(t, sample, worker, k, i)",
         *(f"        {line}" for line in closed.load()),
-        f"        if _x_{closed.names[made.which]} >= level:",
-        "            # it fires without any input",
-        "            h += 1",
-        "            continue",
         *(f"        {line}" for line in closed.bound()),
         "        if _bound < level" + (" and waiting[i] == 0:" if refractory else ":"),
         f"            {closed.since} = k + 1",
@@ -413,6 +461,8 @@ def write_lazy(
         "        n_hot[0] = 0",
         "    for i in range(bounds[0], bounds[1]):",
         f"        {closed.place}",
+        f"        if {closed.since} <= lazy.FIRST_DRIVEN:",
+        "            continue",
         *(f"        {line}" for line in closed.load()),
         "        if steps > 0:",
         *(f"            {line}" for line in closed.bound()),
@@ -456,13 +506,11 @@ def write_arrival(
     )
     wait, wide = ("int32", 4) if single else ("int64", 8)
     waits = held and p.step.refractory is not None
-    add = f"{closed.state(variable)} += amount"
+    add, add_driven = f"{closed.state(variable)} += amount", "driven[j] += amount"
     arrive = [
         closed.place,
         f"_since = int64({closed.since})",
-        "if _since == lazy.IS_HOT:",
-        *(["    if waiting[i] <= 0:", f"        {add}"] if waits else [f"    {add}"]),
-        "else:",
+        "if _since >= 0:",
         *(f"    {line}" for line in closed.load()),
         "    late = k - _since",
         *(f"    {line}" for line in closed.forward()),
@@ -473,6 +521,15 @@ def write_arrival(
         f"        {closed.since} = lazy.IS_HOT",
         "        hot_list[n_hot[0]] = i",
         "        n_hot[0] += 1",
+        "elif _since == lazy.IS_HOT:",
+        *(["    if waiting[i] <= 0:", f"        {add}"] if waits else [f"    {add}"]),
+        "else:",
+        "    j = lazy.FIRST_DRIVEN - _since",
+        *(
+            ["    if driven_waiting[j] <= 0:", f"        {add_driven}"]
+            if waits
+            else [f"    {add_driven}"]
+        ),
     ]
     head = [
         f"# Generated by Spikewright: arrivals at lazy neurons of {p.population.model.name!a}, {form}.",
@@ -493,9 +550,18 @@ def write_arrival(
         "    q = carray(table, at.OPEN)",
         "    t = view(q[at.A_POPULATION], at.OPEN + lazy.LAZY, int64)",
         *(f"    {line}" for line in closed.setup()),
-        f"    waiting = view(t[at.WAITING] + {wide} * sample * size, size, {wait})"
-        if waits
-        else "    pass",
+        f"    d = view(t[at.OPEN + lazy.DRIVEN], at.OPEN + {len(closed.names)}, int64)",
+        f"    driven = view(d[at.OPEN + {closed.names.index(variable)}]"
+        f" + {item} * sample * d[at.SIZE], d[at.SIZE], {number})",
+        *(
+            [
+                f"    waiting = view(t[at.WAITING] + {wide} * sample * size, size, {wait})",
+                f"    driven_waiting = view(d[at.WAITING] + {wide} * sample * d[at.SIZE],"
+                f" d[at.SIZE], {wait})",
+            ]
+            if waits
+            else []
+        ),
         "    bounds = view(t[at.BOUNDS] + 8 * part, 2, int64)",
         "    low = bounds[0]",
     ]
@@ -568,13 +634,14 @@ def write_arrival(
         f"                    fetch(rows[1] + {BYTES[form.target]} * start[following],"
         f" {BYTES[form.target]} * (start[following + 1] - start[following]))",
         "                for e in range(first, last):",
-        "                    i = low + int64(target[e])",
+        "                    i = low + int64(target[uint64(e)])",
         "                    ahead = e + AHEAD",
         "                    if ahead >= last:",
         "                        # the next spike's row begins where this one's ends",
         "                        ahead = begins + ahead - last",
         "                    if ahead < ends:",
-        f"                        prefetch(address_of(cells, (low + int64(target[ahead])) * {closed.cell.width}))",
+        "                        j = low + int64(target[uint64(ahead)])",
+        f"                        prefetch(address_of(cells, {closed.cell.width} * j))",
         f"                    amount = {amount}",
         *(f"                    {line}" for line in arrive),
     ]

@@ -42,9 +42,9 @@ LOCALS = frozenset(
         *("places", "room"),
         *("row_of", "settle", "signals", "slot", "source_part", "sources", "spikes", "start", "states", "target"),
         # of the kernels of lazy neurons
-        *("amount", "cells", "held", "left", "counts", "flag", "found", "hot", "hot_list", "late", "lazy", "level"),
-        *("listed",),
-        *("max", "min", "n_hot", "place"),
+        *("amount", "cells", "d", "held", "left", "counts", "flag", "found", "hot", "hot_list", "late", "lazy"),
+        *("level", "listed"),
+        *("max", "min", "n_hot", "neurons", "place"),
         *("o", "report", "row_of", "stamps", "noted", "n_noted", "touched_row"),
         *("total", "touched", "uint16", "unit", "values", "when", "width", "y"),
     )

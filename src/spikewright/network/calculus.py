@@ -115,6 +115,8 @@ def derivative(tree: ast.expr, name: str) -> ast.expr:
                 return divide(dx, times(_num(2.0), tree))
             if function == "tanh":
                 return times(subtract(_num(1.0), times(tree, tree)), dx)
+            if function == "abs":
+                return times(_call("sign", x), dx)
             if function in ("minimum", "maximum"):
                 test = ast.Compare(x, [ast.Lt() if function == "minimum" else ast.Gt()], [args[1]])
                 return ast.IfExp(test, dx, derivative(args[1], name))

@@ -310,6 +310,20 @@ class SubstrateSuite:
         assert busy.device.value > silent.device.value
         assert busy.time.value >= silent.time.value
 
+    def test_event_prices_give_the_events_of_the_costs(self) -> None:
+        substrate, compiled, recording = self.lowered()
+        try:
+            prices = substrate.event_prices(compiled)
+        except SubstrateError:
+            return
+        costs = substrate.cost(compiled, recording)
+        events = [t for t in costs.energy if t.category in (Category.EVENTS, Category.CONVERTERS)]
+        mean = prices.energy(recording).mean()
+        assert mean == pytest.approx(sum(t.value for t in events), rel=ROUNDING)
+        source = self.network()
+        assert set(prices.populations) <= set(source.populations), "names of the compiled network"
+        assert set(prices.operation) <= set(source.projections), "names of the compiled network"
+
     def test_costs_are_the_mean_over_samples(self) -> None:
         substrate, compiled, together = self.lowered()
         inputs = self.inputs(compiled.network)

@@ -28,6 +28,7 @@ from spikewright.errors import TrainError, explain
 from spikewright.network.graph import Network
 from spikewright.rng import stream
 from spikewright.train.expression import value
+from spikewright.train.inputs import tensor_of
 from spikewright.train.module import Module
 from spikewright.train.step import compile_step
 from spikewright.train.threads import limited_threads
@@ -163,7 +164,7 @@ def fluctuation(
     """
     inputs = sample_input
     if not isinstance(inputs, Mapping):
-        inputs = torch.as_tensor(np.asarray(inputs))
+        inputs = tensor_of(np.asarray(inputs))
     module = Module(network, dtype=torch.float64)
     found = {}
     with torch.no_grad():

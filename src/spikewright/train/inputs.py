@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -47,8 +48,8 @@ def read_inputs(
                 expected=", ".join(target.model.inputs),
             )
             continue
-        x = torch.as_tensor(given)
-        if x.ndim < 3 or tuple(x.shape[2:]) not in (target.shape, (target.n,)):
+        x = tensor_of(given)
+        if x.ndim < 3 or _long(x.shape[2:]) not in (_long(target.shape), _long((target.n,))):
             problems.add(
                 f"inputs[{name!r}]",
                 "wrong shape",
@@ -89,3 +90,15 @@ def wanted(network: Network, record: Mapping[str, Sequence[str]]) -> dict[str, t
         found[n] = names
     problems.raise_as(TrainError)
     return found
+
+
+def tensor_of(given: Any) -> Tensor:
+    """Return an input as a tensor; one that holds over all steps stays one step in memory."""
+    if isinstance(given, np.ndarray) and given.ndim and len(given) > 1 and given.strides[0] == 0:
+        return torch.as_tensor(np.array(given[0])).expand(given.shape)
+    return torch.as_tensor(given)
+
+
+def _long(shape: Sequence[int]) -> tuple[int, ...]:
+    """Return a shape without its axes of length 1: an image with one channel is an image."""
+    return tuple(n for n in shape if n != 1)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import signal
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    from spikewright.train.fit import Trained
+from spikewright.train.history import Trained
 
 
 class Interrupted(KeyboardInterrupt):
@@ -35,20 +35,27 @@ class Interrupted(KeyboardInterrupt):
 
 
 @contextmanager
-def stop_requested() -> Iterator[Callable[[], bool]]:
+def stop_requested(apart: float = 0.0) -> Iterator[Callable[[], bool]]:
     """Give a function that says whether Ctrl-C was pressed; a second Ctrl-C stops at once.
 
     Outside the main thread, where signals cannot be caught, it never does.
+
+    Parameters
+    ----------
+    apart : s; two signals that are closer than this are one Ctrl-C that came twice
     """
-    asked = threading.Event()
+    asked, first = threading.Event(), 0.0
     if threading.current_thread() is not threading.main_thread():
         yield asked.is_set
         return
     previous = signal.getsignal(signal.SIGINT)
 
     def ask(number: int, frame: Any) -> None:
-        if asked.is_set():
+        nonlocal first
+        if asked.is_set() and time.monotonic() - first >= apart:
             raise KeyboardInterrupt
+        if not asked.is_set():
+            first = time.monotonic()
         asked.set()
 
     signal.signal(signal.SIGINT, ask)

@@ -200,6 +200,9 @@ class Regularizer(ABC):
     def __call__(self, run: Run) -> Tensor:
         """Return the term for a batch."""
 
+    def check(self, network: Network) -> None:  # noqa: B027 -- most terms fit every network
+        """Raise TrainError where the term does not fit the network; called before the first step."""
+
 
 @dataclass(frozen=True)
 class RateBand(Regularizer):

@@ -17,12 +17,26 @@ from spikewright.network.topology import (
     Topology,
 )
 from spikewright.network.windows import AvgPool, Conv, SumPool
+from spikewright.train.precision import Precision
 
 DENSE_ENTRIES = 2**20
 """A sparse map with at most this many (post, pre) pairs is multiplied as a dense matrix: faster for small ones."""
 
+LAST_CHANNELS = 8
+"""Images of at least this many channels are convolved with their channels last.
 
-def apply(topology: Topology, x: Tensor, pre: Shape, weight: Tensor | None) -> Tensor:
+Measured, one thread, forward and both gradients: 32 to 64 channels, 512 images of 14 x 14: 53 ms against 85; in bfloat16
+27 against 35; 12 to 32 channels, 400 images of 15 x 15: 19 against 25; 2 channels: no gain.
+"""
+
+
+def apply(
+    topology: Topology,
+    x: Tensor,
+    pre: Shape,
+    weight: Tensor | None,
+    precision: Precision = Precision.FULL,
+) -> Tensor:
     """Return a topology's output `rows *out_shape` for an input `rows *pre`.
 
     Parameters
@@ -31,6 +45,7 @@ def apply(topology: Topology, x: Tensor, pre: Shape, weight: Tensor | None) -> T
     x : tensor, rows *pre
     pre : shape of the source
     weight : takes the place of `topology.weight`; None: the topology's own
+    precision : of dense products and convolutions; the result has the format of `x`
     """
     if weight is None and topology.weight is not None:
         weight = torch.as_tensor(np.array(topology.weight), dtype=x.dtype, device=x.device)
@@ -38,17 +53,18 @@ def apply(topology: Topology, x: Tensor, pre: Shape, weight: Tensor | None) -> T
         case Compose():
             for part in topology.maps:
                 own = weight if part.weight is not None and topology.weight is not None else None
-                x = apply(part, x, pre, own)
+                x = apply(part, x, pre, own, precision)
                 pre = part.out_shape(pre)
             return x
         case Dense():
-            return functional.linear(x.reshape(len(x), -1), weight)
+            return functional.linear(*precision.cast(x.reshape(len(x), -1), weight)).to(x.dtype)
         case OneToOne():
             return x * weight
         case Flatten():
             return x.reshape(len(x), *topology.out_shape(pre))
         case Conv():
-            return _conv(topology, x, weight)
+            out = _conv(topology, *precision.cast(x, weight))
+            return out.to(x.dtype, memory_format=torch.contiguous_format)
         case SumPool() | AvgPool() if len(topology.kernel) <= 2:
             return _pool(topology, x)
         case Sparse():
@@ -72,6 +88,8 @@ def _conv(topology: Conv, x: Tensor, weight: Tensor | None) -> Tensor:
         x = functional.pad(x, [p for pair in reversed(padding) for p in pair])
     pads = tuple(before for before, _ in padding) if even else 0
     convolve = functional.conv1d if flat else functional.conv2d
+    if not flat and x.shape[1] >= LAST_CHANNELS and x.device.type == "cpu":
+        x = x.contiguous(memory_format=torch.channels_last)
     return convolve(
         x, weight, stride=stride, padding=pads, dilation=dilation, groups=topology.groups
     )
@@ -79,7 +97,8 @@ def _conv(topology: Conv, x: Tensor, weight: Tensor | None) -> Tensor:
 
 def _pool(topology: SumPool | AvgPool, x: Tensor) -> Tensor:
     kernel, stride, padding = topology.kernel, topology.stride, topology.padding
-    x = functional.pad(x, [p for pair in reversed(padding) for p in pair])
+    if any(p for pair in padding for p in pair):
+        x = functional.pad(x, [p for pair in reversed(padding) for p in pair])
     if len(kernel) == 1:
         x, kernel, stride = x.unsqueeze(-2), (1, *kernel), (1, *stride)
     summed = functional.avg_pool2d(x, kernel, stride, divisor_override=1)

@@ -25,15 +25,21 @@ from spikewright.engines.program import initial_values
 from spikewright.errors import Problems, TrainError, explain
 from spikewright.network.expression import names_in
 from spikewright.network.graph import Method, Network, Population, Projection
+from spikewright.train.delays.learned import ALL, Delays, learned, shortest, with_delays
 from spikewright.train.expression import build, value
+from spikewright.train.fused.members import Fused
+from spikewright.train.fused.products import Choice
+from spikewright.train.fused.triton_device import is_fused
 from spikewright.train.inputs import read_inputs, wanted
 from spikewright.train.maps import apply
 from spikewright.train.noise import draw
 from spikewright.train.order import groups
 from spikewright.train.part import Part
+from spikewright.train.precision import Precision
 from spikewright.train.run import Run, TorchState
 from spikewright.train.step import (
     Firing,
+    Kernels,
     ResetGradient,
     TorchStep,
     compile_step,
@@ -52,9 +58,12 @@ class Module(nn.Module):
     surrogate : stand-in for the derivative of a spike
     reset_gradient : whether the reset is differentiated
     trainable : "weights", "biases", names of projections (their weights and biases), names of parameters
-        ("tau_m": of every population that has it; "hidden.tau_m": of one). Times are trained as their logarithm
+        ("tau_m": of every population that has it; "hidden.tau_m": of one). Times are trained as their logarithm.
+        "delays", "projection.delay" or a value `Delays(...)`: see there
     dtype : float32 or float64
+    precision : of products; everything else is calculated in `dtype`
     smooth : fire a smooth step instead of spikes, to check gradients
+    kernels : generated multi-step kernels, or PyTorch's autograd step by step: slow, the kernels are checked by it
 
     Raises
     ------
@@ -77,9 +86,11 @@ class Module(nn.Module):
         *,
         surrogate: Surrogate = Arctan(),  # noqa: B008
         reset_gradient: ResetGradient = ResetGradient.KEPT,
-        trainable: Sequence[str] = ("weights", "biases"),
+        trainable: Sequence[str | Delays] = ("weights", "biases"),
         dtype: torch.dtype = torch.float32,
+        precision: Precision = Precision.FULL,
         smooth: bool = False,
+        kernels: Kernels = Kernels.FUSED,
     ) -> None:
         super().__init__()
         if network.drives:
@@ -105,10 +116,17 @@ class Module(nn.Module):
         self.network = network
         self.firing = Firing(surrogate, reset_gradient, smooth)
         self.dtype = dtype
-        self._groups = groups(network)
+        self.precision = precision
+        self.kernels = kernels
+        self.plans: dict[Any, Any] = {}
         self.steps = {n: discretize(p, network.dt, where=n) for n, p in network.populations.items()}
         self._compiled: dict[tuple[str, frozenset[str]], TorchStep] = {}
-        self._lags = {n: lags(network, n) for n in network.projections}
+        self.learned, rest = learned(network, trainable)
+        self._groups = groups(with_delays(network, shortest(self.learned)))
+        self._lags = {
+            n: self.learned[n].lags() if n in self.learned else lags(network, n)
+            for n in network.projections
+        }
         self._reach = {
             n: max((lag for q in network.outgoing(n) for lag, _ in self._lags[q]), default=0)
             for n in network.populations
@@ -117,7 +135,7 @@ class Module(nn.Module):
             compile_step(p, self.steps[n], live=p.model.inputs, where=n)
         self.units = units(network, self.steps)
         self._trainable = tuple(trainable)
-        self._choose(self._trainable)
+        self._choose(rest)
         self._hold_constants()
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Module:
@@ -128,7 +146,9 @@ class Module(nn.Module):
             reset_gradient=self.firing.reset_gradient,
             trainable=self._trainable,
             dtype=self.dtype,
+            precision=self.precision,
             smooth=self.firing.smooth,
+            kernels=self.kernels,
         )
         like = next(self.parameters())
         copy.to(device=like.device, dtype=like.dtype).train(self.training)
@@ -164,7 +184,8 @@ class Module(nn.Module):
                 problems.add(
                     "trainable",
                     f"nothing is called {entry!r}",
-                    expected="'weights', 'biases', a projection, a parameter, or 'population.parameter'",
+                    expected=f"'weights', 'biases', {ALL!r}, a projection, 'projection.delay', a parameter, or "
+                    "'population.parameter'",
                 )
         for n, param in params:
             hold = network.populations[n].model.refractory
@@ -183,7 +204,8 @@ class Module(nn.Module):
             n: n.replace(".", "/") for n in biases if network.projections[n].bias is not None
         }
         self._param_keys = {(n, p): f"{n.replace('.', '/')}/{p}" for n, p in params}
-        if not (self._weight_keys or self._bias_keys or self._param_keys):
+        self.delay_keys = {n: n.replace(".", "/") for n in self.learned}
+        if not (self._weight_keys or self._bias_keys or self._param_keys or self.delay_keys):
             raise TrainError(
                 explain(
                     f"network {network.name!r}",
@@ -192,7 +214,7 @@ class Module(nn.Module):
                     cure="add a projection with weights, or name what to train in trainable=",
                 )
             )
-        self.weights, self.biases, self.params = (nn.ParameterDict() for _ in range(3))
+        self.weights, self.biases, self.params, self.delays = (nn.ParameterDict() for _ in range(4))
         for n, key in self._weight_keys.items():
             raw = np.array(network.projections[n].topology.weight, np.float64) / self.units[n]
             self.weights[key] = nn.Parameter(torch.tensor(raw, dtype=self.dtype))
@@ -208,6 +230,15 @@ class Module(nn.Module):
                     )
                 start = np.log(start)
             self.params[key] = nn.Parameter(torch.tensor(start, dtype=self.dtype))
+        for n, key in self.delay_keys.items():
+            self.delays[key] = nn.Parameter(torch.tensor(self.learned[n].start, dtype=self.dtype))
+        if self.learned:
+            self.register_buffer("annealed", torch.zeros((), dtype=self.dtype))
+
+    def anneal(self, done: float) -> None:
+        """Say which share of the training run is done: learned delays are spread less and less. `fit` does."""
+        if self.learned:
+            self.annealed.fill_(done)
 
     def _is_time(self, population: str, param: str) -> bool:
         return self.network.populations[population].model.params[param][1] == "s"
@@ -242,7 +273,7 @@ class Module(nn.Module):
         return None if key is None else getattr(self, key)
 
     def to_network(self) -> Network:
-        """Return the network with the module's weights, biases and parameters."""
+        """Return the network with the module's weights, biases, parameters, and delays in whole steps."""
         network = self.network
         projections: dict[str, Projection] = {}
         for n, q in network.projections.items():
@@ -258,7 +289,9 @@ class Module(nn.Module):
             before = populations.get(n, network.populations[n])
             changed = dict(before.params) | {p: np.exp(raw) if self._is_time(n, p) else raw}
             populations[n] = replace(before, params=changed)
-        return network.replacing(populations=populations, projections=projections)
+        network = network.replacing(populations=populations, projections=projections)
+        whole = {n: x.whole(self.delays[self.delay_keys[n]]) for n, x in self.learned.items()}
+        return with_delays(network, whole)
 
     # -- running -------------------------------------------------------------------------------------
 
@@ -274,6 +307,7 @@ class Module(nn.Module):
             return found.output
         return {n: found.sent[n] for n in found.outputs}
 
+    @torch.compiler.disable
     def run(
         self,
         inputs: Tensor | Mapping[str, Any],
@@ -283,6 +317,7 @@ class Module(nn.Module):
         seed: int = 0,
         first_sample: int = 0,
         instance: Network | None = None,
+        clip: tuple[float, float] | None = None,
     ) -> Run:
         """Run the network.
 
@@ -294,6 +329,7 @@ class Module(nn.Module):
         seed, first_sample : of declared noise, as in every engine
         instance : a network of the same structure with other weights or parameters: the run uses those, the gradient
             goes to this module's (straight through)
+        clip : (low, high): weights of this module outside it get no gradient through an instance
 
         Source
         ------
@@ -301,18 +337,32 @@ class Module(nn.Module):
         """
         arrays, steps, batch = read_inputs(self.network, inputs, next(self.parameters()))
         kept = wanted(self.network, record or {})
-        weights, biases, params = self._effective(instance)
+        weights, biases, params = self.effective(instance, clip)
         sent: dict[str, Tensor] = {}
         traces: dict[str, dict[str, Tensor]] = {}
         values: dict[str, dict[str, Tensor]] = {}
         waiting: dict[str, Tensor] = {}
         history: dict[str, Tensor] = {}
+        products: dict[str, tuple[Choice, float]] = {}
+        is_start = state is None
         if state is None:
             state = self.start(batch, params)
         elif any(x.shape[0] != batch for vs in state.values.values() for x in vs.values()):
             raise TrainError(explain("run(state=)", "is for another batch", expected=batch))
         reference = next(self.parameters())
         for names, looped in self._groups:
+            if self._is_fused(names, reference):
+                fused = Fused(
+                    self, names, looped, arrays, sent, state, is_start, weights, biases, params,
+                    instance, kept, steps, batch, seed, first_sample,
+                ).run()  # fmt: skip
+                if fused is not None:
+                    sent |= fused.sent
+                    values |= fused.values
+                    traces |= fused.traces
+                    waiting |= fused.waiting
+                    products |= fused.products
+                    continue
             outside = {
                 n: self._outside(n, names, arrays, sent, state, weights, biases, steps, batch)
                 for n in names
@@ -343,19 +393,43 @@ class Module(nn.Module):
                     waiting[n] = part.waiting
         for n, reach in self._reach.items():
             if reach:
-                history[n] = torch.cat((state.history[n], sent[n]))[-reach:]
+                history[n] = torch.cat((state.history[n], sent[n][-reach:]))[-reach:]
         ended = TorchState(state.step + steps, values, waiting, history)
         outputs = self.network.outputs
         spiking = tuple(n for n, p in self.network.populations.items() if p.model.is_spiking)
         hidden = tuple(n for n in spiking if n not in outputs)
-        return Run(sent, {n: t for n, t in traces.items() if t}, outputs, hidden, spiking, ended)
+        trained = {n: self.weights[key] for n, key in self._weight_keys.items()}
+        kept_traces = {n: t for n, t in traces.items() if t}
+        return Run(
+            sent,
+            kept_traces,
+            outputs,
+            hidden,
+            spiking,
+            ended,
+            products,
+            self.network if instance is None else instance,
+            trained,
+            self.units,
+            instance is not None,
+        )
+
+    def _is_fused(self, names: Sequence[str], like: Tensor) -> bool:
+        """Return whether a group is run by generated kernels: it has state or a cycle, and there are kernels for its device."""
+        if self.kernels is not Kernels.FUSED or self.firing.smooth or not is_fused(like.device):
+            return False
+        return len(names) > 1 or bool(self.network.populations[names[0]].model.state)
+
+    def lags_of(self, projection: str) -> list[tuple[int, np.ndarray | None]]:
+        """Return a projection as parts of one lag each: (steps, mask of its weights or None for all)."""
+        return self._lags[projection]
 
     def start(
         self, batch: int, params: Mapping[tuple[str, str], Tensor] | None = None
     ) -> TorchState:
         """Return the state before the first step."""
         if params is None:
-            params = self._effective(None)[2]
+            params = self.effective(None)[2]
         values: dict[str, dict[str, Tensor]] = {}
         waiting, history = {}, {}
         like = next(self.parameters())
@@ -378,8 +452,8 @@ class Module(nn.Module):
                 history[n] = like.new_zeros((self._reach[n], *shape))
         return TorchState(0, values, waiting, history)
 
-    def _effective(
-        self, instance: Network | None
+    def effective(
+        self, instance: Network | None, clip: tuple[float, float] | None = None
     ) -> tuple[dict[str, Tensor], dict[str, Tensor], dict[tuple[str, str], Tensor]]:
         if instance is not None:
             check_instance(self.network, instance)
@@ -387,17 +461,19 @@ class Module(nn.Module):
         biases: dict[str, Tensor] = {}
         like = next(self.parameters())
 
-        def joined(trained: Tensor | None, fixed: Any) -> Tensor:
+        def joined(
+            trained: Tensor | None, fixed: Any, clip: tuple[float, float] | None = None
+        ) -> Tensor:
             if trained is not None and instance is None:
                 return trained
             changed = like.new_tensor(np.array(fixed, np.float64))
-            return changed if trained is None else StraightThrough.apply(trained, changed)
+            return changed if trained is None else StraightThrough.apply(trained, changed, clip)
 
         for n, q in (self.network if instance is None else instance).projections.items():
             if q.topology.weight is not None:
                 key = self._weight_keys.get(n)
                 trained = None if key is None else self._scaled(self.weights[key], n)
-                weights[n] = joined(trained, q.topology.weight)
+                weights[n] = joined(trained, q.topology.weight, clip)
             if q.bias is not None:
                 key = self._bias_keys.get(n)
                 trained = None if key is None else self._scaled(self.biases[key], n)
@@ -408,7 +484,25 @@ class Module(nn.Module):
             trained = torch.exp(raw) if self._is_time(n, p) else raw
             source = self.network if instance is None else instance
             params[n, p] = joined(trained, source.populations[n].param(p))
+        for n, x in self.learned.items():
+            weights[n] = x.weights(
+                weights[n],
+                self.delays[self.delay_keys[n]],
+                float(self.annealed),
+                is_whole=not self.training,
+                instance=None if instance is None else x.of(instance, n, like),
+            )
         return weights, biases, params
+
+    def delayed(
+        self, projection: str, sent: Tensor, state: TorchState, weights: Mapping[str, Tensor]
+    ) -> tuple[Tensor, tuple[Choice, float]]:
+        """Return what arrives after learned delays, T B *shape, and how it was calculated."""
+        q = self.network.projections[projection]
+        found, how = self.learned[projection].arriving(
+            sent.flatten(2), state.history[q.pre].flatten(2), weights[projection], self.precision
+        )
+        return found.unflatten(-1, self.network.populations[q.post].shape), how
 
     def _scaled(self, raw: Tensor, projection: str) -> Tensor:
         unit = self.units[projection]
@@ -436,12 +530,16 @@ class Module(nn.Module):
             if looping and pre in group:
                 continue
             port = network.port_of(q)
+            if q in self.learned:
+                current, _ = self.delayed(q, sent[pre], state, weights)
+                totals[port] = totals[port] + current if port in totals else current
+                continue
             for number, (lag, _) in enumerate(self._lags[q]):
                 x = sent[pre]
                 if lag:
                     past = state.history[pre]
                     x = torch.cat((past[len(past) - lag :], x))[:steps]
-                current = self._mapped(q, number, x.flatten(0, 1), weights)
+                current = self.mapped(q, number, x.flatten(0, 1), weights)
                 current = current.reshape(steps, batch, *population.shape)
                 totals[port] = totals[port] + current if port in totals else current
         for port in population.model.inputs:
@@ -462,7 +560,7 @@ class Module(nn.Module):
         self, name: str, sent: Mapping[str, Tensor], through: Sequence[str]
     ) -> dict[str, Tensor]:
         """Return what a whole run from the start brings to each port through some projections: port -> T B *shape."""
-        weights = self._effective(None)[0]
+        weights = self.effective(None)[0]
         totals: dict[str, Tensor] = {}
         shape = self.network.populations[name].shape
         for q in through:
@@ -470,12 +568,12 @@ class Module(nn.Module):
             steps, batch = pre.shape[:2]
             for number, (lag, _) in enumerate(self._lags[q]):
                 late = torch.cat((pre.new_zeros((lag, *pre.shape[1:])), pre))[:steps]
-                current = self._mapped(q, number, late.flatten(0, 1), weights)
+                current = self.mapped(q, number, late.flatten(0, 1), weights)
                 current = current.reshape(steps, batch, *shape)
                 totals[port] = totals[port] + current if port in totals else current
         return totals
 
-    def _mapped(
+    def mapped(
         self, projection: str, number: int, x: Tensor, weights: Mapping[str, Tensor]
     ) -> Tensor:
         """Return what rows of a source give through one part (one delay) of a projection."""
@@ -484,7 +582,9 @@ class Module(nn.Module):
         mask = self.held(projection, f"mask/{number}")
         if mask is not None and weight is not None:
             weight = weight * mask
-        return apply(q.topology, x, self.network.populations[q.pre].shape, weight)
+        if projection in self.learned and weight is not None:
+            weight = weight[:, number].t()
+        return apply(q.topology, x, self.network.populations[q.pre].shape, weight, self.precision)
 
     def _looping(self, group: tuple[str, ...]) -> bool:
         return next(looped for names, looped in self._groups if names == group)
@@ -511,7 +611,7 @@ class Module(nn.Module):
                     pre, port = self.network.projections[q].pre, self.network.port_of(q)
                     for number, (lag, _) in enumerate(self._lags[q]):
                         x = past[pre][self._reach[pre] + k - lag]
-                        current = self._mapped(q, number, x, weights).reshape(part.like.shape)
+                        current = self.mapped(q, number, x, weights).reshape(part.like.shape)
                         arriving[port] = arriving[port] + current if port in arriving else current
                 past[n].append(part.advance(k, arriving))
         for part in parts.values():

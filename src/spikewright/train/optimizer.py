@@ -1,41 +1,17 @@
-"""Optimizers and learning-rate schedules as values."""
+"""Optimizers as values; their learning rates follow a `Schedule`."""
 
 from __future__ import annotations
 
-import enum
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch.nn import Parameter
 
 from spikewright.errors import TrainError, explain
-
-
-class Schedule(enum.Enum):
-    """How the learning rate goes over a training run."""
-
-    CONSTANT = "constant"
-    COSINE = "cosine"
-    """Half a cosine, from the learning rate to 0. Loshchilov and Hutter, "SGDR", ICLR 2017, without restarts."""
-    ONE_CYCLE = "one_cycle"
-    """A linear rise over the first fifth, then half a cosine to 0. After Smith and Topin, arXiv 1708.07120, 2017."""
-
-    def factor(self, step: int, steps: int) -> float:
-        """Return the factor of the learning rate at a batch out of all batches of the run."""
-        done = step / max(steps, 1)
-        if self is Schedule.CONSTANT:
-            return 1.0
-        if self is Schedule.COSINE:
-            return 0.5 * (1.0 + math.cos(math.pi * done))
-        if done < RISE:
-            return (step + 1) / max(RISE * steps, 1.0)
-        return 0.5 * (1.0 + math.cos(math.pi * (done - RISE) / (1.0 - RISE)))
-
-
-RISE = 0.2
-"""Share of a run in which ONE_CYCLE's learning rate rises."""
+from spikewright.train.schedule import Schedule
 
 
 @dataclass(frozen=True)
@@ -55,8 +31,8 @@ class AdamW:
     def __post_init__(self) -> None:
         _check_lr(self.lr)
 
-    def build(self, parameters: Iterable[Parameter]) -> torch.optim.Optimizer:
-        """Return PyTorch's optimizer of these settings."""
+    def build(self, parameters: Iterable[Parameter | dict[str, Any]]) -> torch.optim.Optimizer:
+        """Return PyTorch's optimizer of these settings, for parameters or groups of them."""
         return torch.optim.AdamW(
             list(parameters),
             lr=self.lr,
@@ -78,8 +54,8 @@ class SGD:
     def __post_init__(self) -> None:
         _check_lr(self.lr)
 
-    def build(self, parameters: Iterable[Parameter]) -> torch.optim.Optimizer:
-        """Return PyTorch's optimizer of these settings."""
+    def build(self, parameters: Iterable[Parameter | dict[str, Any]]) -> torch.optim.Optimizer:
+        """Return PyTorch's optimizer of these settings, for parameters or groups of them."""
         return torch.optim.SGD(
             list(parameters), lr=self.lr, momentum=self.momentum, weight_decay=self.weight_decay
         )

@@ -11,9 +11,8 @@ import torch
 from torch import Tensor
 
 from spikewright.engines.discretize import Step, discretize, method_of
-from spikewright.network.calculus import derivative
-from spikewright.network.graph import Method, Network, Population
-from spikewright.train.expression import build, value
+from spikewright.network.graph import Method, Network
+from spikewright.train.propagator import Propagator
 from spikewright.train.run import TorchState
 from spikewright.train.step import TorchStep, compile_step
 from spikewright.train.through import same_params
@@ -66,9 +65,8 @@ class Part:
                 self.base[c] = self.reference.new_tensor(x.reshape(population.shape))
         self.base |= self.trained
         if self.trained and method_of(population) is Method.EXACT:
-            self.base |= propagator(
-                population, self.trained, self.module.network.dt, self.step, self.reference
-            )
+            exact = Propagator(population, self.module.network.dt, self.step)
+            self.base |= exact(self.trained, self.reference)
 
     def _compile(self, live: set[str]) -> TorchStep:
         if self.other is None:
@@ -140,44 +138,3 @@ class Part:
         else:
             self.sent, _ = compiled.advance(names, (), self.module.firing, like)
         self.traces = {v: self.sent for v in self.kept}
-
-
-def propagator(
-    population: Population,
-    trained: Mapping[str, Tensor],
-    dt: float,
-    step: Step,
-    reference: Tensor,
-) -> dict[str, Tensor]:
-    """Return the constants of an exact step as functions of trained parameters; notation as in `engines.discretize`."""
-    model = population.model
-    variables = list(model.state)
-    sources = [*variables, *model.inputs, *model.noise, "1"]
-    zero: dict[str, Any] = {
-        p: reference.new_tensor(np.array(population.param(p), np.float64)) for p in model.params
-    }
-    zero |= dict(trained) | {n: reference.new_zeros(()) for n in sources[:-1]}
-    zero["dt"] = reference.new_tensor(dt)
-    rows = []
-    entries = []
-    for v in variables:
-        rate = model.trees["dynamics"].get(v)
-        row = [reference.new_zeros(())] * len(sources)
-        if rate is not None:
-            trees = [derivative(rate, s) for s in sources[:-1]] + [rate]
-            row = [torch.as_tensor(value(build(t, {}), zero), dtype=reference.dtype) for t in trees]
-        entries += row
-        rows.append(row)
-    shape = torch.broadcast_shapes(*(e.shape for e in entries))
-    size = len(sources)
-    padded = rows + [[reference.new_zeros(())] * size] * (size - len(variables))
-    matrix = torch.stack(
-        [torch.stack([e.expand(shape) for e in row], dim=-1) for row in padded], dim=-2
-    )
-    stepped = torch.linalg.matrix_exp(matrix * dt)
-    return {
-        f"P_{v}_{s}": stepped[..., i, j]
-        for i, v in enumerate(variables)
-        for j, s in enumerate(sources)
-        if f"P_{v}_{s}" in step.constants
-    }

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from torch import Tensor
 
 from spikewright.errors import TrainError, explain
+from spikewright.network.graph import Network
+from spikewright.train.fused.products import Choice
 
 
 @dataclass(frozen=True)
@@ -49,6 +51,10 @@ class Run:
     hidden : names of the populations that spike and are not outputs
     spiking : names of all populations that spike
     state : where it ended
+    network : what ran: the module's network, or the instance that was given
+    weights : projection -> the weights that are trained, in natural units; not the instance's. Fixed ones are absent
+    units : projection -> its natural unit
+    is_instance : whether `network` is an instance that was given; else its trained weights are those before training
     """
 
     sent: Mapping[str, Tensor]
@@ -57,6 +63,11 @@ class Run:
     hidden: tuple[str, ...]
     spiking: tuple[str, ...]
     state: TorchState
+    products: Mapping[str, tuple[Choice, float]] = field(default_factory=dict)
+    network: Network | None = None
+    weights: Mapping[str, Tensor] = field(default_factory=dict)
+    units: Mapping[str, float] = field(default_factory=dict)
+    is_instance: bool = False
 
     @property
     def output(self) -> Tensor:

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from torch import Tensor
 
 from spikewright.data.augmentation import Augmentation
 from spikewright.data.base import Dataset, Samples
@@ -83,7 +84,9 @@ def as_part(given: Any, part: str) -> Part:
     if isinstance(given, Samples | ArraySamples):
         found = given
     elif isinstance(given, tuple | list) and len(given) == 2:
-        found = ArraySamples(np.asarray(given[0]), np.asarray(given[1]), part)
+        where = f"data: {part}"
+        inputs, labels = _array(given[0], f"{where}: inputs"), _array(given[1], f"{where}: labels")
+        found = ArraySamples(inputs, labels, part)
     else:
         raise TrainError(
             explain(
@@ -98,6 +101,24 @@ def as_part(given: Any, part: str) -> Part:
             explain(f"data: {part}", "has no samples", cure="check how the data was split")
         )
     return found
+
+
+def _array(given: Any, where: str) -> NDArray[Any]:
+    try:
+        return np.asarray(given)
+    except (TypeError, ValueError, RuntimeError) as error:
+        found = type(given).__name__
+        if isinstance(given, Tensor):
+            found = f"a tensor of {given.dtype} on {given.device}"
+            found += " with a gradient" if given.requires_grad else ""
+        raise TrainError(
+            explain(
+                where,
+                "are no array of numbers",
+                found=found,
+                cure="give arrays, or tensors on the CPU: batches are moved as they are needed",
+            )
+        ) from error
 
 
 def as_parts(data: Any, augmentation: Augmentation | None = None) -> tuple[Part, Part | None]:

@@ -22,6 +22,7 @@ from spikewright.engines.program import initial_values
 from spikewright.errors import TrainError, explain
 from spikewright.network.expression import evaluate, names_in
 from spikewright.network.graph import Population
+from spikewright.network.model import NeuronModel
 from spikewright.train.expression import Node, build, margin, value
 from spikewright.train.surrogate import Spike, Surrogate
 
@@ -33,6 +34,18 @@ class ResetGradient(enum.Enum):
     """The reset is differentiated: the exact gradient of the step with the surrogate in place of the spike."""
     DETACHED = "detached"
     """The spike that resets is held constant. Another gradient, up to hundreds of times larger in recurrent nets."""
+    ADAPTATION = "adaptation"
+    """Held constant where it resets the variable that is compared with the threshold; what a spike does to others, such
+    as an adaptive threshold, is differentiated: the gradient of Bellec et al., Nature Communications 11, 2020."""
+
+
+class Kernels(enum.Enum):
+    """What calculates a group of populations."""
+
+    FUSED = "fused"
+    """Generated multi-step kernels, forward and backward."""
+    AUTOGRAD = "autograd"
+    """One step at a time by PyTorch: short and slow, what the kernels are checked by."""
 
 
 @dataclass(frozen=True)
@@ -50,6 +63,14 @@ class Firing:
     reset_gradient: ResetGradient
     smooth: bool = False
 
+    def detached(self, model: NeuronModel) -> frozenset[str]:
+        """Return the variables whose reset takes the spike as a constant."""
+        if self.reset_gradient is ResetGradient.DETACHED:
+            return frozenset(model.reset)
+        if self.reset_gradient is ResetGradient.ADAPTATION:
+            return frozenset(v for v in model.reset if v == model.thresholded)
+        return frozenset()
+
 
 @dataclass(frozen=True)
 class TorchStep:
@@ -66,6 +87,7 @@ class TorchStep:
     reset : (variable, kind, node)
     refractory : steps, or None
     scale : distance of the threshold from the starting value, in its unit
+    model : whose step it is
     """
 
     assign: tuple[tuple[str, Node], ...]
@@ -77,6 +99,7 @@ class TorchStep:
     reset: tuple[tuple[str, str, Node], ...]
     refractory: Any
     scale: float
+    model: NeuronModel
 
     def advance(
         self, names: dict[str, Any], variables: Collection[str], firing: Firing, like: Tensor
@@ -104,9 +127,10 @@ class TorchStep:
         sent = spike
         if self.output is not None:
             sent = spike * value(self.output, names)
-        resetting = spike.detach() if firing.reset_gradient is ResetGradient.DETACHED else spike
+        detached = firing.detached(self.model)
         after = {}
         for variable, kind, node in self.reset:
+            resetting = spike.detach() if variable in detached else spike
             now = names[variable]
             if kind == "zero":
                 after[variable] = now - resetting * now
@@ -223,6 +247,7 @@ def compile_step(
             population.shape if refractory.ndim else ()
         ),
         threshold_distance(population, step),
+        model,
     )  # fmt: skip
 
 

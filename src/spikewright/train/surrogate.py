@@ -12,6 +12,7 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -20,7 +21,12 @@ from spikewright.errors import TrainError, explain
 
 
 class Surrogate(ABC):
-    """A stand-in for the derivative of a spike. Abstract; the values below are final."""
+    """A stand-in for the derivative of a spike. Abstract; the values below are final.
+
+    `text` says `slope` in the language of neuron models, as a function of x and the fields: kernels are made from it.
+    """
+
+    text: ClassVar[str]
 
     @abstractmethod
     def slope(self, x: Tensor) -> Tensor:
@@ -40,7 +46,7 @@ class Surrogate(ABC):
 
 @dataclass(frozen=True)
 class Arctan(Surrogate):
-    """Derivative of arctan(pi/2 alpha x) / pi.
+    """Derivative of arctan(pi/2 alpha x) / pi, times a factor.
 
     Source
     ------
@@ -49,18 +55,21 @@ class Arctan(Surrogate):
     """
 
     alpha: float = 2.0
+    factor: float = 1.0
+
+    text: ClassVar[str] = "0.5 * factor * alpha / (1 + (1.5707963267948966 * alpha * x) ** 2)"
 
     def slope(self, x: Tensor) -> Tensor:
         scaled = x * (0.5 * math.pi * self.alpha)
-        return scaled.square_().add_(1.0).reciprocal_().mul_(0.5 * self.alpha)
+        return scaled.square_().add_(1.0).reciprocal_().mul_(0.5 * self.factor * self.alpha)
 
     def step(self, x: Tensor) -> Tensor:
-        return torch.atan(x * (0.5 * math.pi * self.alpha)) / math.pi + 0.5
+        return self.factor / math.pi * torch.atan(x * (0.5 * math.pi * self.alpha)) + 0.5
 
 
 @dataclass(frozen=True)
 class FastSigmoid(Surrogate):
-    """SuperSpike: 1 / (1 + beta |x|)^2.
+    """SuperSpike: 1 / (1 + beta |x|)^2, times a factor.
 
     Source
     ------
@@ -69,12 +78,15 @@ class FastSigmoid(Surrogate):
     """
 
     beta: float = 10.0
+    factor: float = 1.0
+
+    text: ClassVar[str] = "factor / (1 + beta * abs(x)) ** 2"
 
     def slope(self, x: Tensor) -> Tensor:
-        return (x.abs() * self.beta + 1.0).pow(-2)
+        return (x.abs() * self.beta + 1.0).pow(-2).mul_(self.factor)
 
     def step(self, x: Tensor) -> Tensor:
-        return x / (x.abs() * self.beta + 1.0) + 0.5
+        return self.factor * x / (x.abs() * self.beta + 1.0) + 0.5
 
 
 @dataclass(frozen=True)
@@ -87,6 +99,8 @@ class Sigmoid(Surrogate):
     """
 
     beta: float = 4.0
+
+    text: ClassVar[str] = "beta * exp(-beta * abs(x)) / (1 + exp(-beta * abs(x))) ** 2"
 
     def slope(self, x: Tensor) -> Tensor:
         s = torch.sigmoid(x * self.beta)
@@ -109,6 +123,8 @@ class Triangle(Surrogate):
     width: float = 1.0
     damping: float = 0.3
 
+    text: ClassVar[str] = "damping * maximum(1 - abs(x) / width, 0)"
+
     def slope(self, x: Tensor) -> Tensor:
         return self.damping * torch.clamp(1.0 - x.abs() / self.width, min=0.0)
 
@@ -129,6 +145,8 @@ class Rectangle(Surrogate):
 
     width: float = 1.0
 
+    text: ClassVar[str] = "1 / width if abs(x) < 0.5 * width else 0"
+
     def slope(self, x: Tensor) -> Tensor:
         return (x.abs() < 0.5 * self.width).to(x.dtype) / self.width
 
@@ -147,6 +165,8 @@ class Gaussian(Surrogate):
     """
 
     sigma: float = 0.5
+
+    text: ClassVar[str] = "0.3989422804014327 / sigma * exp(-0.5 * (x / sigma) ** 2)"
 
     def slope(self, x: Tensor) -> Tensor:
         norm = 1.0 / (math.sqrt(2.0 * math.pi) * self.sigma)
@@ -167,6 +187,8 @@ class Exponential(Surrogate):
 
     alpha: float = 1.0
     beta: float = 2.0
+
+    text: ClassVar[str] = "alpha * exp(-beta * abs(x))"
 
     def slope(self, x: Tensor) -> Tensor:
         return self.alpha * torch.exp(-self.beta * x.abs())

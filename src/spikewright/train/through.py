@@ -16,18 +16,20 @@ from spikewright.network.graph import Network, Population
 
 
 class StraightThrough(torch.autograd.Function):
-    """Forward the second value, backward as if it were the first."""
+    """Forward the second value, backward as if it were the first; no gradient where the first is outside a range."""
 
     @staticmethod
-    def forward(ctx, trained, changed):  # type: ignore[no-untyped-def]
-        """Return the changed value."""
+    def forward(ctx, trained, changed, clip):  # type: ignore[no-untyped-def]
+        """Return the changed value; `clip` is (low, high) or None."""
         ctx.shape = trained.shape
+        ctx.inside = None if clip is None else (trained >= clip[0]) & (trained <= clip[1])
         return changed.expand(torch.broadcast_shapes(trained.shape, changed.shape)).clone()
 
     @staticmethod
     def backward(ctx, grad):  # type: ignore[no-untyped-def]
         """Return the gradient for the trained value."""
-        return grad.sum_to_size(ctx.shape), None
+        back = grad.sum_to_size(ctx.shape)
+        return back if ctx.inside is None else back * ctx.inside, None, None
 
 
 def check_instance(network: Network, instance: Network) -> None:

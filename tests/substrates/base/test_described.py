@@ -217,3 +217,39 @@ def test_a_reference_must_have_no_unit(tmp_path: Path) -> None:
 def test_the_file_cannot_hold_code(tmp_path: Path) -> None:
     with pytest.raises(ConstantError, match="refers to no constant"):
         make(tmp_path, '[[passes]]\nkind = "vary"\nweights = "__import__(\'os\').getcwd()"\n')
+
+
+def test_weights_beyond_a_range_are_explained(tmp_path: Path) -> None:
+    limits = f"[limits]\nweight_low = {number('-100 mV')}\nweight_high = {number('0.5 V')}\n"
+    chip = make(tmp_path, limits)
+    with pytest.raises(LimitError) as caught:
+        chip.compile(network(weight=0.6))
+    assert str(caught.value) == (
+        "tiny: projection 'w': limit weight_high: exceeded; found 600 mV, expected 500 mV at most — clip the "
+        "weights, or train with a WeightRangePenalty"
+    )
+    with pytest.raises(
+        LimitError, match="limit weight_low: exceeded; found -200 mV, expected -100"
+    ):
+        chip.compile(network(weight=-0.2))
+    assert chip.compile(network(weight=0.5)).changes == ()
+    low, high = chip.weight_range
+    assert low is not None
+    assert high is not None
+    assert (low.value, high.value) == (-0.1, 0.5)
+    assert make(tmp_path).weight_range == (None, None)
+
+
+def test_a_range_of_weights_in_another_unit_is_explained(tmp_path: Path) -> None:
+    chip = make(tmp_path, f"[limits]\nweight_high = {number('1 A')}\n")
+    with pytest.raises(
+        LimitError, match="'w': limit weight_high: another unit than its port's; found A, expected"
+    ):
+        chip.compile(network())
+
+
+def test_the_fan_in_is_a_limit_of_the_file(tmp_path: Path) -> None:
+    assert make(tmp_path).fan_in is None
+    found = make(tmp_path, f"[limits]\nfan_in = {number(7)}\n").fan_in
+    assert found is not None
+    assert found.value == 7

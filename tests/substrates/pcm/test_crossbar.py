@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from spikewright.errors import SubstrateError
 from spikewright.network import (
     LIF,
     AvgPool,
@@ -18,6 +19,7 @@ from spikewright.network import (
 )
 from spikewright.substrates.pcm.crossbar import ProgramDevices, is_analog, program
 from spikewright.substrates.pcm.devices import PcmLike
+from spikewright.substrates.pcm.substrate import Pcm
 
 QUIET = PcmLike(programming_scale=0.0, drift_scale=0.0, read_scale=0.0)
 YEAR = 3.156e7
@@ -87,6 +89,45 @@ def test_the_pass_keeps_the_structure_and_says_what_it_did() -> None:
     assert made.projections["w"].topology.weight.shape == (40, 60)
     assert [c.where for c in changes] == ["w"]
     assert 0.0 < changes[0].size < 0.5
+
+
+def test_levels_are_evenly_spaced_conductances() -> None:
+    w = np.array([[1.0, 0.8, 0.4, 0.1, -0.2, -0.6]])
+    made = program(w, QUIET, YEAR, 0, "w", levels=4)
+    np.testing.assert_allclose(made.weight, np.array([[3, 2, 1, 0, -1, -2]]) / 3, atol=1e-12)
+    many = program(np.clip(weights(), -0.6, 0.6), QUIET, 0.0, 0, "w", levels=4).weight
+    assert len(np.unique(np.round(many, 9))) == 7
+    fine = program(weights(), QUIET, 0.0, 0, "w", levels=4096).weight
+    np.testing.assert_allclose(fine, weights(), atol=np.abs(weights()).max() / 4095)
+
+
+def test_levels_change_the_targets_and_not_the_draws() -> None:
+    w = np.array([[1.0, -1.0, 0.0, 0.0]])
+    for time in (0.0, YEAR):
+        free, coarse = (program(w, PcmLike(), time, 3, "w", levels=n) for n in (None, 4))
+        np.testing.assert_array_equal(free.weight, coarse.weight)
+
+
+def test_the_pass_programs_what_the_chip_programs() -> None:
+    network = net(weights())
+    chip = Pcm(levels=3, time=0.0, compensation=False)
+    made, _ = chip.passes[0](network, 5)
+    compiled = chip.compile(network, seed=5).network
+    analog = compiled.projections["w.tile0"].topology.weight
+    np.testing.assert_allclose(
+        made.projections["w"].topology.weight,
+        analog * compiled.projections["w"].topology.weight,
+        rtol=1e-12,
+    )
+
+
+@pytest.mark.parametrize("levels", [1, 2.5])
+def test_levels_that_cannot_be(levels: float) -> None:
+    for make in (Pcm, ProgramDevices):
+        with pytest.raises(
+            SubstrateError, match=r"pcm: levels: not possible; found .*, expected a who"
+        ):
+            make(levels=levels)
 
 
 def test_what_lies_on_a_crossbar() -> None:

@@ -2,7 +2,8 @@
 
 The chip file (TOML) holds, besides what every chip file holds (`load_chip`):
 
-    [limits]      neurons, synapses, fan_in, fan_out, max_delay (steps), inputs: checked on the lowered network
+    [limits]      neurons, synapses, fan_in, fan_out, max_delay (steps), inputs: checked on the lowered network;
+                  weight_low, weight_high: in the unit of the ports that weights reach, checked likewise
     [[passes]]    in order: kind = "retime"
                             kind = "quantize", bits = "limits.weight_bits"
                             kind = "replace",  models = { LIF = "TinyLIF" }, keep = ["Input"]
@@ -28,6 +29,7 @@ from typing import Any
 
 import numpy as np
 
+from spikewright.engines.prices import EventPrices
 from spikewright.engines.recording import Recording
 from spikewright.errors import ConstantError, LimitError, Problems, SubstrateError
 from spikewright.network.graph import Network
@@ -35,6 +37,7 @@ from spikewright.network.model import NeuronModel
 from spikewright.substrates.base.constant import Chip, Constant, load_chip
 from spikewright.substrates.base.cost import Category, Costs, Term
 from spikewright.substrates.base.substrate import Compiled, Pass, Substrate
+from spikewright.units import dimension_of, show
 
 CURES = {
     "neurons": "use smaller populations",
@@ -43,6 +46,8 @@ CURES = {
     "fan_in": "prune weights, or reduce the population before it",
     "fan_out": "prune weights, or reduce the populations after it",
     "max_delay": "use a larger dt, or relay populations",
+    "weight_low": "clip the weights, or train with a WeightRangePenalty",
+    "weight_high": "clip the weights, or train with a WeightRangePenalty",
 }
 """Limits that are checked, and what to do where they are exceeded."""
 UNITS: dict[str, dict[str, str]] = {
@@ -132,9 +137,28 @@ class Described(Substrate):
         for limit, found in sizes.items():
             if limit in self._chip.limits:
                 _check(self.name, limit, found, self._chip.limit(limit), problems)
+        for limit in _RANGE:
+            if limit in self._chip.limits:
+                _check_weights(self.name, self._chip.limits[limit], lowered, problems)
         problems.raise_as(LimitError)
         facts = {limit: sum(found.values()) for limit, found in sizes.items() if limit in _TOTALS}
         return Compiled(lowered, network, self.name, changes, seed=seed, facts=facts)
+
+    def event_prices(self, compiled: Compiled) -> EventPrices:
+        """Return its prices of spikes, synaptic operations and neuron updates; see `Substrate.event_prices`."""
+        table = self._chip.tables.get("energy", {})
+        events = {n: c.value for n, c in table.items() if n != "step"}
+        if not events:
+            return super().event_prices(compiled)
+        network = compiled.network
+        spike = {
+            n: np.asarray(events.get("input_spike" if n in network.inputs else "spike", 0.0))
+            for n in network.populations
+        }
+        operation = dict.fromkeys(network.projections, events.get("synaptic_operation", 0.0))
+        neurons = sum(p.n for n, p in network.populations.items() if n not in network.inputs)
+        step = neurons * events.get("neuron_update", 0.0)
+        return EventPrices(self.name, spike, operation, step=step)
 
     def cost(self, compiled: Compiled, recording: Recording) -> Costs:
         """Return what one inference costs; see `Substrate.cost`."""
@@ -325,6 +349,8 @@ class _Reader:
                     cure="rename it, or refer to it from a pass",
                 )
                 continue
+            if table == "limits" and constant.name in _RANGE:
+                continue
             self._check_unit(table, constant, "1" if table == "limits" else known[constant.name])
             if constant.low < 0:
                 self.problems.add(where, "negative", found=constant.low, expected=">= 0")
@@ -340,11 +366,12 @@ class _Reader:
 # -- limits and counts -------------------------------------------------------------------------------
 
 _TOTALS = ("neurons", "inputs", "synapses")
+_RANGE = ("weight_low", "weight_high")
 
 
 def _sizes(network: Network) -> dict[str, dict[str, int]]:
     """Return limit -> population or projection -> what it needs. Synapses of weight 0 are not counted."""
-    found: dict[str, dict[str, int]] = {name: {} for name in CURES}
+    found: dict[str, dict[str, int]] = {name: {} for name in CURES if name not in _RANGE}
     into = {name: np.zeros(p.n, np.int64) for name, p in network.populations.items()}
     out = {name: np.zeros(p.n, np.int64) for name, p in network.populations.items()}
     for name, p in network.populations.items():
@@ -388,6 +415,29 @@ def _check(
                 found=n,
                 expected=f"{allowed:g} at most",
                 cure=cure,
+            )
+
+
+def _check_weights(substrate: str, limit: Constant, network: Network, problems: Problems) -> None:
+    """Note every projection with a weight beyond a limit, or whose port takes another unit than the limit's."""
+    low = limit.name == "weight_low"
+    for name, projection in network.projections.items():
+        where = f"{substrate}: projection {name!r}: limit {limit.name}"
+        weight = projection.topology.synapses(network.populations[projection.pre].shape).weight
+        if not weight.size:
+            continue
+        unit = network.populations[projection.post].model.inputs[network.port_of(name)]
+        if dimension_of(unit) != dimension_of(limit.unit):
+            problems.add(where, "another unit than its port's", found=limit.unit, expected=unit)
+            continue
+        most = weight.min() if low else weight.max()
+        if most < limit.value if low else most > limit.value:
+            problems.add(
+                where,
+                "exceeded",
+                found=show(float(most), unit),
+                expected=f"{show(limit.value, unit)} at {'least' if low else 'most'}",
+                cure=CURES[limit.name],
             )
 
 

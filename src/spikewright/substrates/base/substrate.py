@@ -15,10 +15,11 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from spikewright.engines.prices import EventPrices
 from spikewright.engines.recording import Recording
 from spikewright.errors import SubstrateError, explain
 from spikewright.network.graph import Network
-from spikewright.substrates.base.constant import Chip
+from spikewright.substrates.base.constant import Chip, Constant
 from spikewright.substrates.base.cost import Costs
 
 
@@ -130,6 +131,33 @@ class Substrate(ABC):
     def presets(self) -> tuple[str, ...]:
         """Return the names of its price lists, the default first."""
         return ("default",)
+
+    def event_prices(self, compiled: Compiled) -> EventPrices:
+        """Return what each event of a compiled network costs: the part of `cost` that training can lower.
+
+        Times the counts of a run they give the terms of `cost` that are events or conversions.
+
+        Raises
+        ------
+        SubstrateError : its costs are not a price times a count
+        """
+        raise SubstrateError(
+            explain(
+                self.name,
+                "has no price per event",
+                cure="choose a substrate with an energy per spike, operation or read",
+            )
+        )
+
+    @property
+    def fan_in(self) -> Constant | None:
+        """The most synapses that one neuron can have, or None where nothing limits them."""
+        return self.chip.limits.get("fan_in")
+
+    @property
+    def weight_range(self) -> tuple[Constant | None, Constant | None]:
+        """The smallest and largest weight, in the unit of the port that it reaches; None where nothing limits it."""
+        return self.chip.limits.get("weight_low"), self.chip.limits.get("weight_high")
 
     @property
     def passes(self) -> tuple[Pass, ...]:

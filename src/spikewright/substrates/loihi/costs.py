@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from spikewright.engines.prices import EventPrices
 from spikewright.engines.recording import Recording
 from spikewright.network.compose import Compose
 from spikewright.network.topology import Dense
@@ -84,6 +85,39 @@ def price(chip: Chip, preset: str, compiled: Compiled, recording: Recording) -> 
             else "every neuron is accessed and updated in every step",
         ),
     )
+
+
+def event_prices(chip: Chip, preset: str, compiled: Compiled) -> EventPrices:
+    """Return what each event costs: the terms of `price` that are events, taken apart by neuron and projection."""
+    placement, network = compiled.placement, compiled.network
+    if placement is None:
+        return EventPrices(f"{chip.name} {preset}")
+    table = chip.tables[f"energy.{preset}"]
+    across, along = hops(placement.position)
+    spike = {}
+    updates = 0
+    for name, core in placement.core_of.items():
+        reach = reached(network, placement, name)
+        way = (reach * across[core]).sum(axis=1) * table["hop_east_west"].value
+        way = way + (reach * along[core]).sum(axis=1) * table["hop_north_south"].value
+        if preset == "davies":
+            near = (reach & (across[core] + along[core] == 0)).sum(axis=1)
+            way = way + near * table["spike_within_tile"].value + _excess(table).value
+        else:
+            packets = reach.sum(axis=1)
+            way = way + packets * table["axon_out"].value + table["spike"].value
+        spike[name] = way
+        updates += network.populations[name].n
+    if preset == "davies":
+        operation = dict.fromkeys(network.projections, table["synaptic_operation"].value)
+        update = table["neuron_update_inactive"].value
+    else:
+        operation = {
+            name: table[f"synapse_{kind_of(p.topology)}"].value
+            for name, p in network.projections.items()
+        }
+        update = table["neuron_access"].value + table["neuron_update"].value
+    return EventPrices(f"{chip.name} {preset}", spike, operation, step=updates * update)
 
 
 def kind_of(topology: object) -> str:

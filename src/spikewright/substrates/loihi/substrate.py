@@ -9,16 +9,16 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from spikewright.engines.prices import EventPrices
 from spikewright.engines.program import initial_values
 from spikewright.engines.recording import Recording
 from spikewright.errors import Problems, SubstrateError, explain
 from spikewright.network.graph import Network, Population, Projection
-from spikewright.network.topology import Dense, OneToOne, Sparse, Topology
-from spikewright.network.windows import Conv
 from spikewright.substrates.base import (
     Change,
     Chip,
     Compiled,
+    Constant,
     Costs,
     Pass,
     Placement,
@@ -34,39 +34,34 @@ from spikewright.substrates.loihi.cores import (
     traffic_of,
 )
 from spikewright.substrates.loihi.mapping import (
-    Bound,
     Neuron,
     Scale,
     analyze,
     bias_code,
-    choose_scale,
     decay_code,
 )
 from spikewright.substrates.loihi.model import (
-    BIAS_EXPONENT_MAX,
     BIAS_MANTISSA_MAX,
     WEIGHT_SHIFT,
     Arithmetic,
     LoihiChipLIF,
     LoihiInput,
     LoihiLIF,
-    Sign,
     active,
     sign_of,
-    stored,
+)
+from spikewright.substrates.loihi.storage import (
+    U_MAX,
+    StoreWeights,
+    bias_in_volts,
+    fit_scale,
+    in_volts,
 )
 from spikewright.substrates.passes.place import place
-from spikewright.substrates.passes.quantize import Quantize, relative_error
+from spikewright.substrates.passes.quantize import relative_error
 from spikewright.substrates.passes.retime import Retime
 
 WEIGHT_BITS = (1, 2, 3, 4, 5, 6, 8)
-
-
-U_MAX = 2**23 - 1
-INPUT_MAX = 2**21 - 1
-BIAS_MAX = BIAS_MANTISSA_MAX << BIAS_EXPONENT_MAX
-_Volts = tuple[Topology, NDArray[Any], NDArray[Any]]
-"""A projection's map, its weights in volts, its delays (one, or one per weight)."""
 
 
 @dataclass(frozen=True)
@@ -109,9 +104,9 @@ class Loihi(Substrate):
 
     @property
     def passes(self) -> tuple[Pass, ...]:
-        """Rounding of weights as a matrix of mixed signs is stored, to train through."""
-        bits = max(self.weight_bits, 2)
-        return (Quantize(bits, why="the synaptic memory keeps few bits, one of them the sign"),)
+        """Weights as the synaptic memory keeps them, scale and exponent included, to train through."""
+        longest = int(self.chip.limit("max_refractory"))
+        return (StoreWeights(self.weight_bits, self.arithmetic, longest),)
 
     def compile(self, network: Network, *, seed: int = 0) -> Compiled:
         """Lower a network to Loihi's integers and place it on cores; see `Substrate.compile`."""
@@ -170,6 +165,15 @@ class Loihi(Substrate):
             {"scale": {n: s.sigma for n, s in scales.items()}},
         )
 
+    @property
+    def fan_in(self) -> Constant:
+        """Every source of a neuron takes an input axon of its core."""
+        return self.chip.limits["input_axons"]
+
+    def event_prices(self, compiled: Compiled) -> EventPrices:
+        """Return prices of spikes with their ways, operations and updates; see `Substrate.event_prices`."""
+        return costs.event_prices(self.chip, self.preset, compiled)
+
     def cost(self, compiled: Compiled, recording: Recording) -> Costs:
         """Return what one inference costs; see `Substrate.cost`."""
         self.check_recording(compiled, recording)
@@ -183,9 +187,17 @@ class Loihi(Substrate):
         population = network.populations[name]
         chip_mode = self.arithmetic is Arithmetic.CHIP
         model = LoihiChipLIF if chip_mode else LoihiLIF
-        volts = {p: _in_volts(network, p, neuron) for p in network.incoming(name)}
-        bias, changes = _bias(network, name, neuron)
-        scale, kept = self._fit(network, name, neuron, volts, bias)
+        volts = {p: in_volts(network, p, neuron) for p in network.incoming(name)}
+        bias, changes = bias_in_volts(network, name, neuron)
+        scale, kept = fit_scale(
+            network,
+            name,
+            neuron,
+            volts,
+            bias,
+            arithmetic=self.arithmetic,
+            bits=self.weight_bits,
+        )
         error = float(np.max(np.abs(scale.threshold / (neuron.level * scale.sigma) - 1.0)))
         becomes = f"{population.model.name} becomes {model.name}"
         why = f"the chip's integer neuron; 1 V is {scale.sigma:.4g} weight units"
@@ -220,52 +232,6 @@ class Loihi(Substrate):
         initial = _initial(population, neuron, scale)
         return Population(model, population.shape, shaped, initial), lowered, scale, changes
 
-    def _fit(
-        self,
-        network: Network,
-        name: str,
-        neuron: Neuron,
-        volts: dict[str, _Volts],
-        bias: NDArray[Any],
-    ) -> tuple[Scale, dict[str, NDArray[np.int64]]]:
-        """Return the finest scale, and the stored weights, with which no register can wrap."""
-        n = network.populations[name].n
-        chip_mode = self.arithmetic is Arithmetic.CHIP
-        keep = 1.0 - (decay_code(neuron.keep_u, offset=1) + 1) / 4096.0
-        pres = {p: network.populations[network.projections[p].pre].shape for p in volts}
-
-        def worst(weights: dict[str, NDArray[Any]], bias: NDArray[Any]) -> tuple[float, float]:
-            """Return the largest sum that can arrive in a step, and the largest current, in the weights' unit."""
-            up, down = np.zeros(n), np.zeros(n)
-            for projection, weight in weights.items():
-                synapses = volts[projection][0].with_weight(weight).synapses(pres[projection])
-                value = synapses.weight
-                up += np.bincount(synapses.target, np.maximum(value, 0), minlength=n)
-                down += np.bincount(synapses.target, np.maximum(-value, 0), minlength=n)
-            arriving = np.maximum(up, down)
-            current = arriving / (1.0 - keep) + (np.abs(bias) if chip_mode else 0.0)
-            return float(arriving.max(initial=0.0)), float(current.max(initial=0.0))
-
-        largest = {p: float(np.abs(w).max(initial=0.0)) for p, (_, w, _) in volts.items()}
-        arriving, current = worst({p: w for p, (_, w, _) in volts.items()}, bias)
-        # rounding can raise a sum above what the real weights give, so the registers are checked again
-        room = 1.0
-        while True:
-            bounds = [Bound(current, room * U_MAX), Bound(float(np.abs(bias).max()), BIAS_MAX)]
-            if chip_mode:
-                bounds.append(Bound(arriving, room * INPUT_MAX))
-            scale = choose_scale(neuron.level, largest, bounds)
-            kept = {
-                p: _rounded(w * scale.sigma / 2.0 ** scale.exponent[p], self.weight_bits)
-                for p, (_, w, _) in volts.items()
-            }
-            units = {p: w * 2 ** (scale.exponent[p] + WEIGHT_SHIFT) for p, w in kept.items()}
-            integer_bias = bias_code(bias * scale.sigma * 2**WEIGHT_SHIFT)
-            input_now, current_now = worst(units, integer_bias)
-            if current_now <= U_MAX and (not chip_mode or input_now <= INPUT_MAX):
-                return scale, kept
-            room *= 0.95
-
     def _params(self, neuron: Neuron, scale: Scale, bias: NDArray[Any]) -> dict[str, NDArray[Any]]:
         params: dict[str, NDArray[Any]] = {
             "du": decay_code(neuron.keep_u, offset=1),
@@ -276,45 +242,6 @@ class Loihi(Substrate):
         if self.arithmetic is Arithmetic.CHIP:
             params["refract"] = np.asarray(neuron.refractory + 1)
         return params
-
-
-def _in_volts(network: Network, name: str, neuron: Neuron) -> _Volts:
-    """Return a projection's map with weights of its own, those weights in volts, and their delays."""
-    p = network.projections[name]
-    gain = neuron.gain[network.port_of(name)]
-    topology, weight, delay = p.topology, p.topology.weight, p.delay
-    plain = isinstance(topology, Dense | Sparse | Conv) or (
-        isinstance(topology, OneToOne) and np.ndim(topology.weights) > 0
-    )
-    if weight is not None and plain and (gain.ndim == 0 or isinstance(topology, Dense)):
-        rows = gain if gain.ndim == 0 else gain[:, None]
-        return topology, weight * rows, delay.reshape(weight.shape) if delay.ndim else delay
-    synapses = topology.synapses(network.populations[p.pre].shape)
-    made = Sparse(synapses.start, synapses.target, synapses.weight, synapses.n_post)
-    factor = gain if gain.ndim == 0 else gain[synapses.target]
-    return made, synapses.weight * factor, delay.ravel()[synapses.entry] if delay.ndim else delay
-
-
-def _bias(
-    network: Network, name: str, neuron: Neuron
-) -> tuple[NDArray[np.float64], tuple[Change, ...]]:
-    """Return what biases add to the voltage in a step, in volts."""
-    total = np.zeros(network.populations[name].n)
-    changes: tuple[Change, ...] = ()
-    for projection in network.incoming(name):
-        bias = network.projections[projection].bias
-        if bias is None or not np.any(bias):
-            continue
-        port = network.port_of(projection)
-        volt = np.ravel(bias) * neuron.gain[port]
-        if port in neuron.filtered:
-            volt = volt / (1.0 - neuron.keep_u)
-            what = "bias acts at once instead of through the synaptic current"
-            changes += (
-                Change("replace", projection, what, "the chip adds its bias to the voltage"),
-            )
-        total = total + volt
-    return total, changes
 
 
 def _initial(population: Population, neuron: Neuron, scale: Scale) -> dict[str, NDArray[np.int64]]:
@@ -331,16 +258,6 @@ def _initial(population: Population, neuron: Neuron, scale: Scale) -> dict[str, 
         for variable, volt in start.items()
         if np.any(volt)
     }
-
-
-def _rounded(wanted: NDArray[Any], bits: int) -> NDArray[np.int64]:
-    """Return the nearest weights that the memory can keep."""
-    near = np.rint(wanted).astype(np.int64)
-    mode = sign_of(near)
-    step = 1 << (8 - bits + (1 if mode is Sign.MIXED else 0))
-    top = (256 if mode is Sign.MIXED else 255) - (step if mode is Sign.MIXED else 0)
-    near = np.clip(np.rint(wanted / step).astype(np.int64) * step, -top, top)
-    return stored(near, bits=bits, sign=mode)
 
 
 def _decay_changes(

@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from spikewright.engines.prices import EventPrices
 from spikewright.engines.recording import Recording
+from spikewright.errors import SubstrateError, explain
 from spikewright.substrates.base import Category, Chip, Compiled, Constant, Costs, Grade, Term
 from spikewright.substrates.pcm.energy import array_read_energy, sar_adc
 
@@ -64,6 +66,25 @@ def price(chip: Chip, preset: str, compiled: Compiled, recording: Recording) -> 
             + ("on" if compiled.facts["compensation"] else "off"),
         ),
     )
+
+
+def event_prices(chip: Chip, preset: str, compiled: Compiled) -> EventPrices:
+    """Return what each event costs: reads of the tiles that a population drives, and neuron updates."""
+    if preset != "hermes":
+        raise SubstrateError(
+            explain(
+                f"pcm: preset {preset!r}",
+                "has no price per event: a conversion costs what the currents of its run make it",
+                cure="use Pcm(preset='hermes')",
+            )
+        )
+    read = chip.tables["costs.hermes"]["tile_read"].value
+    driven: dict[str, float] = {}
+    for tile in compiled.facts["tiles"]:
+        driven[tile.pre] = driven.get(tile.pre, 0.0) + tile.reads * read
+    network, update = compiled.network, chip.tables["costs.digital"]["neuron_update"].value
+    neurons = sum(p.n for n, p in compiled.source.populations.items() if n not in network.inputs)
+    return EventPrices(f"{chip.name} {preset}", active_step=driven, step=neurons * update)
 
 
 def _parts(chip: Chip, tiles: tuple, driven: dict[str, float], recording: Recording) -> list[Term]:

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spikewright import rng
+from spikewright.errors import SubstrateError, explain
 from spikewright.network.graph import Network
 from spikewright.network.topology import OneToOne, Topology
 from spikewright.substrates.base import Change
@@ -52,8 +53,24 @@ def is_analog(topology: Topology) -> bool:
     return topology.weight is not None and not isinstance(topology, OneToOne)
 
 
+def check_levels(levels: int | None) -> None:
+    """Raise SubstrateError where devices cannot have that many levels."""
+    if levels is not None and (levels != int(levels) or levels < 2):
+        raise SubstrateError(
+            explain(
+                "pcm: levels", "not possible", found=levels, expected="a whole number >= 2, or None"
+            )
+        )
+
+
 def program(
-    weight: NDArray[Any], devices: Devices, time: float, seed: int, place: str
+    weight: NDArray[Any],
+    devices: Devices,
+    time: float,
+    seed: int,
+    place: str,
+    *,
+    levels: int | None = None,
 ) -> Programmed:
     """Program a weight array, and read it `time` seconds later.
 
@@ -64,11 +81,16 @@ def program(
     time : s since programming
     seed : the chip
     place : name of the array on the chip
+    levels : conductances that a device can be asked for, evenly spaced; None: any
     """
     w_max = float(np.abs(weight).max(initial=0.0))
     generator = rng.stream(seed, f"pcm/{place}")
     early, late = [], []
-    for target in to_conductances(weight, devices.g_min, devices.g_max):
+    for wanted in to_conductances(weight, devices.g_min, devices.g_max):
+        target = wanted
+        if levels is not None:
+            step = (devices.g_max - devices.g_min) / (levels - 1)
+            target = devices.g_min + np.rint((wanted - devices.g_min) / step) * step
         programmed = devices.program(target, generator)
         first = devices.read(target, programmed, np.zeros(()), 0.0, generator)
         early.append(first)
@@ -94,11 +116,16 @@ class ProgramDevices:
     devices : a device family
     time : s since programming
     compensate : whether drift compensation scales each array
+    levels : conductances that a device can be asked for, evenly spaced; None: any
     """
 
     devices: Devices = field(default_factory=PcmLike)
     time: float = 0.0
     compensate: bool = True
+    levels: int | None = None
+
+    def __post_init__(self) -> None:
+        check_levels(self.levels)
 
     def __call__(self, network: Network, seed: int) -> tuple[Network, tuple[Change, ...]]:
         """Return one chip instance of the network."""
@@ -107,7 +134,7 @@ class ProgramDevices:
             if not is_analog(p.topology):
                 continue
             weight = np.asarray(p.topology.weight, np.float64)
-            made = program(weight, self.devices, self.time, seed, name)
+            made = program(weight, self.devices, self.time, seed, name, levels=self.levels)
             values = made.weight * (made.compensation if self.compensate else 1.0)
             projections[name] = replace(p, topology=p.topology.with_weight(values))
             changes.append(

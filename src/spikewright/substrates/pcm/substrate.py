@@ -11,6 +11,7 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from spikewright.engines.prices import EventPrices
 from spikewright.engines.recording import Recording
 from spikewright.errors import LimitError, Problems, SubstrateError, explain
 from spikewright.network.graph import Network, Population, Projection
@@ -20,6 +21,7 @@ from spikewright.substrates.base import (
     Change,
     Chip,
     Compiled,
+    Constant,
     Costs,
     Pass,
     Placement,
@@ -29,7 +31,13 @@ from spikewright.substrates.base import (
 from spikewright.substrates.passes.quantize import relative_error
 from spikewright.substrates.passes.retime import Retime
 from spikewright.substrates.pcm import costs
-from spikewright.substrates.pcm.crossbar import ProgramDevices, Programmed, is_analog, program
+from spikewright.substrates.pcm.crossbar import (
+    ProgramDevices,
+    Programmed,
+    check_levels,
+    is_analog,
+    program,
+)
 from spikewright.substrates.pcm.devices import PcmLike
 from spikewright.substrates.pcm.fits import Devices
 from spikewright.substrates.pcm.model import Converter
@@ -75,6 +83,8 @@ class Pcm(Substrate):
     devices : a device family
     output_noise : standard deviation at the converter's input, in units of the largest weight; None: what the
     chip file says
+    levels : conductances that a device can be asked for, evenly spaced, the smallest and the largest among them: a pair
+    then holds `2 levels - 1` weights (4: 3 bits, the sign included); None: any conductance
     """
 
     time: float = YEAR
@@ -82,6 +92,7 @@ class Pcm(Substrate):
     preset: str = "hermes"
     devices: Devices = field(default_factory=PcmLike)
     output_noise: float | None = None
+    levels: int | None = None
     name: ClassVar[str] = "pcm"
 
     def __post_init__(self) -> None:
@@ -90,6 +101,7 @@ class Pcm(Substrate):
                 explain("pcm", "time since programming", found=self.time, expected="0 s or more")
             )
         self.check_preset(self.preset)
+        check_levels(self.levels)
 
     @property
     def chip(self) -> Chip:
@@ -103,7 +115,7 @@ class Pcm(Substrate):
     @property
     def passes(self) -> tuple[Pass, ...]:
         """Programming and read noise at the time of programming, redrawn for each seed, to train through."""
-        return (ProgramDevices(self.devices, 0.0, compensate=False),)
+        return (ProgramDevices(self.devices, 0.0, compensate=False, levels=self.levels),)
 
     def compile(self, network: Network, *, seed: int = 0) -> Compiled:
         """Lower a network to one chip instance; see `Substrate.compile`."""
@@ -149,6 +161,15 @@ class Pcm(Substrate):
             {"tiles": tuple(tiles), "time": self.time, "compensation": self.compensation},
         )
 
+    @property
+    def fan_in(self) -> Constant:
+        """Rows of a tile: a dense map with more is cut, and its parts are rounded one by one."""
+        return self.chip.limits["tile_rows"]
+
+    def event_prices(self, compiled: Compiled) -> EventPrices:
+        """Return prices of reads and neuron updates, for the preset "hermes"; see `Substrate.event_prices`."""
+        return costs.event_prices(self.chip, self.preset, compiled)
+
     def cost(self, compiled: Compiled, recording: Recording) -> Costs:
         """Return what one inference costs; see `Substrate.cost`."""
         self.check_recording(compiled, recording)
@@ -160,7 +181,7 @@ class Pcm(Substrate):
         p = network.projections[name]
         pre, post = network.populations[p.pre], network.populations[p.post]
         weight = np.asarray(p.topology.weight, np.float64)
-        made = program(weight, self.devices, self.time, seed, name)
+        made = program(weight, self.devices, self.time, seed, name, levels=self.levels)
         gain = made.compensation if self.compensation else 1.0
         late = "a factor" if self.compensation else "no factor"
         changes = [

@@ -12,6 +12,8 @@ __all__ = ["KINDS", "Case", "verify"]
 
 KINDS: dict[str, str] = {
     "nir": "spikewright.testing.verify.nir",
+    "neurobench": "spikewright.testing.verify.neurobench",
+    "lif": "spikewright.testing.verify.lif",
     "loihi": "spikewright.testing.verify.loihi",
     "nengo_loihi": "spikewright.testing.verify.nengo_loihi",
     "device_noise_aihwkit": "spikewright.testing.verify.device_noise",

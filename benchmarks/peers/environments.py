@@ -1,0 +1,67 @@
+"""Makes the virtual environments of the training peers.
+
+    SPIKEWRIGHT_PEERS=FOLDER python benchmarks/peers/environments.py [torch] [spyx]
+
+Everything that runs on PyTorch shares one environment, so that all of it runs on the same PyTorch. PyTorch goes in
+first, and a constraint holds it there: some peers ask for packages that would draw in another build.
+An environment that is complete is left alone; delete its folder to have it made again.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tempfile
+import venv
+from pathlib import Path
+
+ENVIRONMENTS: dict[str, tuple[tuple[str, ...], ...]] = {
+    "torch": (
+        ("torch==2.13.0",),
+        ("snntorch==1.0.0", "spikingjelly==2.0.0", "norse==1.1.0", "sinabs==3.1.3", "rockpool==3.1.0"),
+    ),
+    "spyx": (("spyx==1.0.0",),),
+}  # fmt: skip
+"""Environment -> what pip installs, in order; every step is a constraint on the later ones."""
+REMOVED = {"torch": "samna"}
+"""Rockpool brings samna, which calls pip each time it is imported; no neuron model needs it."""
+
+
+def make(folder: Path, steps: tuple[tuple[str, ...], ...], removed: str | None) -> None:
+    """Make one environment, unless it is there already with the same packages."""
+    done = folder / ".installed"
+    wanted = "\n".join(" ".join(step) for step in steps) + "\n"
+    if done.exists() and done.read_text(encoding="utf-8") == wanted:
+        print(f"{folder}: complete")
+        return
+    print(f"{folder}: installing")
+    venv.create(folder, with_pip=True)
+    pip = [str(folder / "bin" / "python"), "-m", "pip"]
+    held: list[str] = []
+    for step in steps:
+        with tempfile.NamedTemporaryFile("w", suffix=".txt") as constraint:
+            constraint.write("\n".join(held))
+            constraint.flush()
+            install = [*pip, "install", "--quiet", "--constraint", constraint.name]
+            subprocess.run([*install, *step], check=True)
+        held += step
+    if removed:
+        subprocess.run([*pip, "uninstall", "--quiet", "--yes", removed], check=True)
+    done.write_text(wanted, encoding="utf-8")
+
+
+def main(names: list[str]) -> None:
+    """Make the named environments, or all."""
+    root = os.environ.get("SPIKEWRIGHT_PEERS")
+    if root is None:
+        raise SystemExit("environments: SPIKEWRIGHT_PEERS names no folder")
+    unknown = [n for n in names if n not in ENVIRONMENTS]
+    if unknown:
+        raise SystemExit(f"environments: no {unknown}; expected some of {list(ENVIRONMENTS)}")
+    for name in names or ENVIRONMENTS:
+        make(Path(root).resolve() / name, ENVIRONMENTS[name], REMOVED.get(name))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -1,0 +1,101 @@
+"""Test accuracy on MNIST and Fashion-MNIST: spiking multilayer perceptron and convolutional network, several seeds.
+
+    python benchmarks/train/images.py mnist|fashion mlp|conv [--seeds 1 2 3] [--epochs N]
+
+Images are held currents over a few steps. 1/12 of the training images is the validation part, by which settings were
+chosen and which chooses the epoch; the official test part is run once per seed, at the end.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from accuracy import Score, write
+
+from spikewright.data import idx
+from spikewright.data.augmentation import Affine
+from spikewright.data.base import Dataset
+from spikewright.network import LIF, Network, Propagation
+from spikewright.network.chain import avg_pool, chain, conv, dense, flatten, neurons, source
+from spikewright.train import AdamW, Module, RateCrossEntropy, evaluate, fit, initialize
+from spikewright.train.precision import Precision
+from spikewright.train.schedule import Schedule
+from spikewright.units import ms
+
+STEPS = {"mlp": 8, "conv": 4}
+EPOCHS = {("mnist", "mlp"): 20, ("fashion", "mlp"): 15, ("mnist", "conv"): 6, ("fashion", "conv"): 14}
+
+
+def network(kind: str, data: Dataset, seed: int) -> Network:
+    """Return the network with its initial weights."""
+    leaky: dict[str, Any] = {"tau_m": 4 * ms}
+    if kind == "mlp":
+        parts = [source(data.shape), flatten(), dense(800, bias=True), neurons(LIF, **leaky)]
+        parts += [dense(400, bias=True), neurons(LIF, **leaky)]
+    else:
+        parts = [source((1, *data.shape)), conv(32, 5, stride=2, padding=2, bias=True), neurons(LIF, **leaky)]
+        parts += [conv(64, 3, padding=1, bias=True), neurons(LIF, **leaky)]
+        parts += [avg_pool(2), flatten(), dense(256, bias=True), neurons(LIF, **leaky)]
+    parts += [dense(len(data.classes), bias=True), neurons(LIF, **leaky)]
+    built = chain(*parts, dt=data.dt, seed=seed, name=f"{data.name}-{kind}", propagation=Propagation.SAME_STEP)
+    x = data.train.batch(np.arange(64), seed=seed)
+    return initialize(built, {"input": x}, seed, target=1.5)
+
+
+def main() -> None:
+    """Train every seed and write the result."""
+    reader = argparse.ArgumentParser()
+    reader.add_argument("data", choices=("mnist", "fashion"))
+    reader.add_argument("kind", choices=("mlp", "conv"))
+    reader.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3])
+    reader.add_argument("--epochs", type=int)
+    reader.add_argument("--threads", type=int, default=1)
+    reader.add_argument("--validation-only", action="store_true", help="leave the test part alone")
+    given = reader.parse_args()
+    shared = Path(os.environ.get("SPIKEWRIGHT_SHARED", "../shared")) / "data"
+    load = idx.mnist if given.data == "mnist" else idx.fashion_mnist
+    folder = shared / ("mnist" if given.data == "mnist" else "fashion_mnist")
+    data = load(folder, steps=STEPS[given.kind], dt=1 * ms)
+    moved = Affine(shift=2.0, rotate=0.15, zoom=0.1) if given.data == "mnist" else Affine(shift=1.0, mirror=0.5)
+    data = data.augmented(moved)
+    epochs = given.epochs or EPOCHS[given.data, given.kind]
+    loss = RateCrossEntropy(gain=10.0)
+    scores = []
+    for seed in given.seeds:
+        wall, cpu = time.monotonic(), time.process_time()
+        trained = fit(
+            network(given.kind, data, seed),
+            data,
+            loss=loss,
+            optimizer=AdamW(lr=2e-3, weight_decay=0.01, schedule=Schedule.ONE_CYCLE),
+            epochs=epochs,
+            batch=128,
+            seed=seed,
+            clip_gradient=1.0,
+            precision=Precision.BFLOAT16,
+            threads=given.threads,
+            watch=lambda n, e: print(n, e, flush=True),
+            progress=False,
+        )
+        wall, cpu = time.monotonic() - wall, time.process_time() - cpu
+        best = trained.history[trained.best]
+        if given.validation_only:
+            print(given.data, given.kind, seed, best, f"{wall:.0f} s, {cpu:.0f} s CPU", flush=True)
+            continue
+        tested = evaluate(Module(trained.network), data.test, loss)
+        scores.append(
+            Score(seed, tested.accuracy, best.validation_accuracy or 0.0, wall, cpu, tested.spikes)
+        )
+        print(scores[-1], flush=True)
+    if scores:
+        note = f"{given.data}, {given.kind}, {STEPS[given.kind]} steps, {epochs} epochs, official test part"
+        write(f"{given.data}_{given.kind}", note, scores, epochs=epochs, steps=STEPS[given.kind])
+
+
+if __name__ == "__main__":
+    main()

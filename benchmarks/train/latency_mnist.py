@@ -1,0 +1,107 @@
+"""Handwritten digits as latencies, first spike decides: EventProp's accuracy on the official test part.
+
+Each pixel spikes once, the brighter the earlier, or not at all where it is dark. One hidden population of 350 neurons;
+the first of ten output neurons to spike decides. Settings were chosen on the validation part (1/12 of the training
+images); the test part is read once per seed, with the network of the epoch that validated best.
+
+    SPIKEWRIGHT_SHARED=FOLDER python benchmarks/train/latency_mnist.py [--seeds 1 2 3] [--threads 1]
+
+The four idx files (plain or gzip) are read from `$SPIKEWRIGHT_SHARED/data/mnist`.
+
+Source
+------
+Wunderlich and Pehle, Scientific Reports 11, 12829, 2021, table 2: size and time constants.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import time
+from pathlib import Path
+
+import numpy as np
+from accuracy import Score, write
+
+from spikewright.data import Dataset, idx
+from spikewright.data.base import Samples
+from spikewright.network import CubaLIF, Network
+from spikewright.network.chain import chain, dense, neurons, source
+from spikewright.rng import stream
+from spikewright.train import AdamW, eventprop
+from spikewright.units import ms
+
+LATEST, END = 20 * ms, 40 * ms
+DARK = 0.15
+HIDDEN = 350
+LOSS = eventprop.TimeCrossEntropy(tau=1 * ms, price=3e-3, tau_late=10 * ms)
+
+
+def digits() -> Dataset:
+    shared = os.environ.get("SPIKEWRIGHT_SHARED")
+    if not shared:
+        raise SystemExit("latency_mnist: set SPIKEWRIGHT_SHARED to the folder that holds data/mnist")
+    return idx.mnist(Path(shared) / "data/mnist")
+
+
+def spikes(part: Samples) -> tuple[np.ndarray, np.ndarray]:
+    """Return the time of each pixel's spike, B 784, and labels."""
+    grey = part.inputs.reshape(part.n, -1).astype(np.float64)
+    return np.where(grey > DARK, LATEST * (1.0 - grey), np.inf), part.labels
+
+
+def network(seed: int) -> Network:
+    """Return the network with weights that let most neurons spike."""
+    model = neurons(CubaLIF, tau_m=20 * ms, tau_s=5 * ms)
+    found = chain(source(784), dense(HIDDEN), model, dense(10), model, dt=0.1 * ms)
+    draw = stream(seed, "benchmarks/latency_mnist/weights")
+    return found.with_weights(
+        {
+            "input->hidden1": draw.normal(0.06, 0.15, (HIDDEN, 784)),
+            "hidden1->output": draw.normal(0.1, 0.3, (10, HIDDEN)),
+        }
+    )
+
+
+def score(seed: int, threads: int, epochs: int, lr: float, batch: int, show: bool) -> Score:
+    """Train with one seed."""
+    data = digits()
+    began = time.process_time()
+    done = eventprop.fit(
+        network(seed),
+        (spikes(data.train), spikes(data.validation)),
+        until=END,
+        loss=LOSS,
+        optimizer=AdamW(lr=lr),
+        epochs=epochs,
+        batch=batch,
+        seed=seed,
+        clip_gradient=1.0,
+        threads=threads,
+        progress=False,
+        watch=(lambda n, e: print(n, e, flush=True)) if show else None,
+    )
+    spent = time.process_time() - began
+    best = done.history[done.best]
+    test = eventprop.evaluate(done.network, spikes(data.test), LOSS, until=END, threads=threads)
+    return Score(seed, test.accuracy, best.validation_accuracy or 0.0, done.seconds, spent, test.spikes)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3])
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--epochs", type=int, default=10)
+    parser.add_argument("--lr", type=float, default=1e-3)
+    parser.add_argument("--batch", type=int, default=128)
+    parser.add_argument("--show", action="store_true", help="print every epoch; write nothing")
+    args = parser.parse_args()
+    scores = [score(s, args.threads, args.epochs, args.lr, args.batch, args.show) for s in args.seeds]
+    if args.show:
+        print(scores)
+        return
+    write("eventprop_mnist", __doc__.splitlines()[0], scores)
+
+
+if __name__ == "__main__":
+    main()

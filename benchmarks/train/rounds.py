@@ -1,0 +1,139 @@
+"""Processes that are asked in turn: every round visits every implementation once, so a busy machine slows all alike."""
+
+from __future__ import annotations
+
+import json
+import os
+import select
+import statistics
+import subprocess
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from implementations import Implementation
+
+FOLDER = Path(__file__).resolve().parent
+LIMIT = 1200.0  # s, of one answer: some compile for minutes
+
+
+class WorkerError(Exception):
+    """A process that gave no answer; the text is the end of what it printed."""
+
+
+class Process:
+    """A running implementation.
+
+    Parameters
+    ----------
+    implementation : what to run
+    threads : how many it may use
+    caches : folder for machine code that it keeps, or None for the user's own
+    """
+
+    def __init__(
+        self, implementation: Implementation, threads: int, caches: Path | None = None
+    ) -> None:
+        told = {
+            "where": implementation.where,
+            "package": implementation.package,
+            "threads": threads,
+        }
+        self._log = tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace")  # noqa: SIM115
+        self._process = subprocess.Popen(
+            [str(implementation.python), "worker.py", json.dumps(told)],
+            cwd=FOLDER,
+            env=_environment(implementation, threads, caches),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self._log,
+            text=True,
+        )
+
+    def ask(self, do: str, **request: Any) -> dict[str, Any]:
+        """Send a request and return the answer.
+
+        Raises
+        ------
+        WorkerError : it ended, or took longer than LIMIT
+        """
+        asked, answered = self._process.stdin, self._process.stdout
+        assert asked is not None and answered is not None  # noqa: S101
+        try:
+            asked.write(json.dumps({"do": do} | request) + "\n")
+            asked.flush()
+            ready, _, _ = select.select([answered], [], [], LIMIT)
+            line = answered.readline() if ready else ""
+        except BrokenPipeError:
+            line = ""
+        if not line:
+            self._process.kill()
+            self._process.wait()
+            self._log.seek(0)
+            text = self._log.read().strip()
+            raise WorkerError(text[-400:] or "ended without a word")
+        found: dict[str, Any] = json.loads(line)
+        return found
+
+    def __enter__(self) -> Process:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self._process.poll() is None and self._process.stdin is not None:
+            self._process.stdin.close()
+        try:
+            self._process.wait(30)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+        self._log.close()
+
+
+def _environment(
+    implementation: Implementation, threads: int, caches: Path | None
+) -> dict[str, str]:
+    variables = dict(os.environ)
+    for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS"):
+        variables[name] = str(threads)
+    variables["JAX_PLATFORMS"] = "cpu"
+    many = str(threads > 1).lower()
+    variables["XLA_FLAGS"] = (
+        f"--xla_cpu_multi_thread_eigen={many} intra_op_parallelism_threads={threads}"
+    )
+    if implementation.environment:
+        variables.pop("PYTHONPATH", None)
+    if caches is not None:
+        for name in ("SPIKEWRIGHT_CACHE", "NUMBA_CACHE_DIR", "TORCHINDUCTOR_CACHE_DIR"):
+            variables[name] = str(caches / name)
+    return variables
+
+
+def measure(
+    started: Mapping[str, Process], *, rounds: int, seconds: float
+) -> dict[str, dict[str, list[float]]]:
+    """Return name -> wall and CPU seconds of every counted step; one round before the first is not counted."""
+    taken: dict[str, dict[str, list[float]]] = {n: {"wall": [], "cpu": []} for n in started}
+    for number in range(rounds + 1):
+        for name, process in started.items():
+            answer = process.ask("steps", seconds=seconds)
+            for kind, values in answer.items():
+                taken[name][kind] += values if number else []
+    return taken
+
+
+def summary(taken: Mapping[str, list[float]]) -> dict[str, float]:
+    """Return minima and medians in ms."""
+    return {
+        "cpu_min_ms": min(taken["cpu"]) * 1e3,
+        "cpu_median_ms": statistics.median(taken["cpu"]) * 1e3,
+        "wall_min_ms": min(taken["wall"]) * 1e3,
+        "wall_median_ms": statistics.median(taken["wall"]) * 1e3,
+        "steps": len(taken["wall"]),
+    }
