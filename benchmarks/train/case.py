@@ -18,11 +18,13 @@ class Case:
     step : forward and backward once; returns what the output sent, in the implementation's own layout
     spikes : what a step returned -> `T B N`
     gradients : of the last step, by the names of `Shape.weights`; empty where the library holds other weights
+    notes : what it says about the last step
     """
 
     step: Callable[[], Any]
     spikes: Callable[[Any], np.ndarray]
     gradients: Callable[[], Mapping[str, np.ndarray]]
+    notes: Callable[[], str] = str
 
 
 def torch_case(
@@ -33,6 +35,7 @@ def torch_case(
     spikes: Callable[[Any], Any] = lambda sent: sent,
     gradients: Mapping[str, Callable[[Any], Any]] = {},
     others: Sequence[Any] = (),
+    notes: Callable[[], str] = str,
 ) -> Case:
     """Return the case of a PyTorch model.
 
@@ -44,6 +47,7 @@ def torch_case(
     spikes : output -> `T B N`
     gradients : name -> what turns the tensor's gradient into that of the weights, where they differ
     others : more tensors whose gradient is calculated, such as a bias that cannot be left out
+    notes : as in `Case`
     """
     cleared = [*parameters.values(), *others]
 
@@ -60,4 +64,4 @@ def torch_case(
             for name, tensor in parameters.items()
         }
 
-    return Case(step, lambda sent: spikes(sent).numpy(), read)
+    return Case(step, lambda sent: spikes(sent).numpy(), read, notes)

@@ -46,7 +46,6 @@ class Implementation:
     package : whose version is stored
     shapes : keys of `shapes.SHAPES`
     agrees, reference : what must be equal, and with which implementation
-    compiles : whether it is started a second time to see what its first step costs then
     threaded : whether a second thread is measured
     """
 
@@ -58,7 +57,6 @@ class Implementation:
     shapes: str = "abc"
     agrees: Agrees = Agrees.NOTHING
     reference: str = LOOP
-    compiles: bool = False
     threaded: bool = True
 
     @property
@@ -82,7 +80,7 @@ def prototypes() -> Path:
 
 def _ours(label: str, where: str, shapes: str, agrees: Agrees, **more: str) -> Implementation:
     return Implementation(
-        label, Role.OURS, f"ours.{where}", "", "spikewright", shapes, agrees, compiles=True, **more
+        label, Role.OURS, f"ours.{where}", "", "spikewright", shapes, agrees, **more
     )
 
 
@@ -94,11 +92,9 @@ def _peer(
     )
 
 
-def _loop(label: str, where: str, shapes: str = "abc", *, compiles: bool = False) -> Implementation:
+def _loop(label: str, where: str, shapes: str = "abc") -> Implementation:
     agrees = Agrees.NOTHING if where in ("loop", "loop_two_traces") else Agrees.GRADIENTS
-    return Implementation(
-        label, Role.HAND, f"loops.{where}", shapes=shapes, agrees=agrees, compiles=compiles
-    )
+    return Implementation(label, Role.HAND, f"loops.{where}", shapes=shapes, agrees=agrees)
 
 
 IMPLEMENTATIONS = {
@@ -143,8 +139,8 @@ IMPLEMENTATIONS = {
         agrees=Agrees.GRADIENTS,
     ),
     LOOP: _loop("PyTorch loop by hand", "loop"),
-    "loop_compiled_step": _loop("PyTorch loop, compiled step", "loop_compiled_step", compiles=True),
-    "loop_compiled": _loop("PyTorch loop, compiled whole", "loop_compiled", "c", compiles=True),
+    "loop_compiled_step": _loop("PyTorch loop, compiled step", "loop_compiled_step"),
+    "loop_compiled": _loop("PyTorch loop, compiled whole", "loop_compiled", "c"),
     "loop_two_traces": _loop("PyTorch loop, custom model", "loop_two_traces", "a"),
     "prototype_numba": Implementation(
         "prototype: fused Numba",

@@ -53,7 +53,8 @@ def network(
             return fire(linear(x, w["fc"]))
 
     elif shape.kind == "recurrent":
-        assert recurrent is not None  # noqa: S101
+        if recurrent is None:
+            raise ValueError("these neurons have no recurrent form here")
         fire = neurons("fc3", (20,))
 
         def forward() -> Tensor:
@@ -68,8 +69,9 @@ def network(
         def forward() -> Tensor:
             sent = x.flatten(0, 1)
             for name in ("c1", "c2"):
-                current = functional.conv2d(sent, w[name]).unflatten(0, rows)
-                sent = functional.max_pool2d(fires[name](current).flatten(0, 1), 2)
+                # no name holds the currents, which nothing needs any more once the neurons have run
+                sent = fires[name](functional.conv2d(sent, w[name]).unflatten(0, rows))
+                sent = functional.max_pool2d(sent.flatten(0, 1), 2)
             return fires["fc"](functional.linear(sent.flatten(1), w["fc"]).unflatten(0, rows))
 
     return torch_case(w, forward, g)

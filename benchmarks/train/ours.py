@@ -13,7 +13,6 @@ from torch import Tensor
 
 from spikewright.network import (
     LIF,
-    SumPool,
     Compose,
     Conv,
     Dense,
@@ -25,6 +24,7 @@ from spikewright.network import (
     Projection,
     Propagation,
     Reset,
+    SumPool,
 )
 from spikewright.train import Module, Neurons
 from spikewright.train.presets import snntorch
@@ -113,7 +113,18 @@ def _run(
     held = {name: ready.weights[name] for name in projections}
     # weights are held in units of a port: a gradient by the weight itself is smaller by the unit
     natural = {name: (lambda found, unit=ready.units[name]: found / unit) for name in held}
-    return torch_case(held, lambda: ready(x), g, gradients=natural)
+    chosen: dict[str, str] = {}
+
+    def forward() -> Tensor:
+        found = ready.run(x)
+        for name, (choice, density) in found.products.items():
+            chosen[name] = f"{name}: {choice.name.lower()} at {density:.1%}"
+        return found.output
+
+    def notes() -> str:
+        return ", ".join(chosen.values())
+
+    return torch_case(held, forward, g, gradients=natural, notes=notes)
 
 
 def two_traces(shape: Shape) -> Case:

@@ -16,7 +16,8 @@ from torch.nn import functional
 
 def _build(kind: str, shape: Shape) -> Case:
     described = importlib.util.spec_from_file_location("fused_proto", prototypes())
-    assert described is not None and described.loader is not None  # noqa: S101
+    if described is None or described.loader is None:
+        raise FileNotFoundError(prototypes())
     prototype = importlib.util.module_from_spec(described)
     described.loader.exec_module(prototype)
     neurons: list[Any] = []

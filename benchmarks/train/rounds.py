@@ -31,10 +31,17 @@ class Process:
     implementation : what to run
     threads : how many it may use
     caches : folder for machine code that it keeps, or None for the user's own
+    exact_memory : every tensor gets pages of its own, given back when it is freed: slower, and a peak without the
+        slack of an allocator
     """
 
     def __init__(
-        self, implementation: Implementation, threads: int, caches: Path | None = None
+        self,
+        implementation: Implementation,
+        threads: int,
+        caches: Path | None = None,
+        *,
+        exact_memory: bool = False,
     ) -> None:
         told = {
             "where": implementation.where,
@@ -45,12 +52,15 @@ class Process:
         self._process = subprocess.Popen(
             [str(implementation.python), "worker.py", json.dumps(told)],
             cwd=FOLDER,
-            env=_environment(implementation, threads, caches),
+            env=_environment(implementation, threads, caches)
+            | ({"MALLOC_MMAP_THRESHOLD_": "65536"} if exact_memory else {}),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._log,
             text=True,
         )
+        self._requests: Any = self._process.stdin
+        self._answers: Any = self._process.stdout
 
     def ask(self, do: str, **request: Any) -> dict[str, Any]:
         """Send a request and return the answer.
@@ -59,13 +69,11 @@ class Process:
         ------
         WorkerError : it ended, or took longer than LIMIT
         """
-        asked, answered = self._process.stdin, self._process.stdout
-        assert asked is not None and answered is not None  # noqa: S101
         try:
-            asked.write(json.dumps({"do": do} | request) + "\n")
-            asked.flush()
-            ready, _, _ = select.select([answered], [], [], LIMIT)
-            line = answered.readline() if ready else ""
+            self._requests.write(json.dumps({"do": do} | request) + "\n")
+            self._requests.flush()
+            ready, _, _ = select.select([self._answers], [], [], LIMIT)
+            line = self._answers.readline() if ready else ""
         except BrokenPipeError:
             line = ""
         if not line:
@@ -86,8 +94,8 @@ class Process:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        if self._process.poll() is None and self._process.stdin is not None:
-            self._process.stdin.close()
+        if self._process.poll() is None:
+            self._requests.close()
         try:
             self._process.wait(30)
         except subprocess.TimeoutExpired:

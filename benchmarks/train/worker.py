@@ -27,6 +27,7 @@ from case import Case  # noqa: E402
 from shapes import Shape  # noqa: E402
 
 MIB = 2**20
+MEASURED = 3  # steps whose memory is measured
 
 
 class Worker:
@@ -34,7 +35,7 @@ class Worker:
 
     def __init__(self, where: str, package: str, threads: int) -> None:
         self.where, self.package, self.threads = where, package, threads
-        self.case: Case | None = None
+        self.case: Any = None
 
     def build(self, shape: dict[str, Any], arrays: str | None = None) -> dict[str, Any]:
         """Build a shape, take the first steps and measure memory; `arrays` is a file for what was calculated."""
@@ -44,7 +45,8 @@ class Worker:
         if not hasattr(self, "function"):
             begin = BEGIN
             self._start()
-        self.case = case = self.function(Shape(**shape))
+        case: Case = self.function(Shape(**shape))
+        self.case = case
         sent = case.step()
         found = {
             "first_wall_s": time.perf_counter() - begin[0],
@@ -57,11 +59,11 @@ class Worker:
             np.savez(arrays, spikes=np.packbits(fired), **case.gradients())
         del sent, fired
         case.step()
+        found["notes"] = case.notes()
         return found | _memory(case.step)
 
     def steps(self, seconds: float) -> dict[str, list[float]]:
         """Take steps for some seconds, at least one; the first of several, behind others' turns, is not counted."""
-        assert self.case is not None  # noqa: S101
         wall, cpu = [], []
         end = time.perf_counter() + seconds
         while not wall or time.perf_counter() < end:
@@ -88,18 +90,25 @@ def _cpu() -> float:
 
 
 def _memory(step: Callable[[], Any]) -> dict[str, float | None]:
-    """Return the most that a step holds above what is held at rest, and what is held at rest, in MiB. Linux only."""
-    gc.collect()
+    """Return the most that a step holds above what is held at rest, and what is held at rest, in MiB. Linux only.
+
+    The least of several steps: an allocator keeps some of what is freed.
+    """
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+    peaks, rests = [], []
     try:
-        ctypes.CDLL("libc.so.6").malloc_trim(0)
-        rest = _status("VmRSS")
-        with open("/proc/self/clear_refs", "w", encoding="ascii") as file:
-            file.write("5")  # forgets the peak
+        for _ in range(MEASURED):
+            gc.collect()
+            if trim is not None:
+                trim(0)
+            rests.append(_status("VmRSS"))
+            with open("/proc/self/clear_refs", "w", encoding="ascii") as file:
+                file.write("5")  # forgets the peak
+            step()
+            peaks.append(_status("VmHWM"))
     except OSError:
-        step()
         return {"peak_mib": None, "rest_mib": None}
-    step()
-    return {"peak_mib": (_status("VmHWM") - rest) / MIB, "rest_mib": rest / MIB}
+    return {"peak_mib": (min(peaks) - min(rests)) / MIB, "rest_mib": min(rests) / MIB}
 
 
 def _status(field: str) -> float:

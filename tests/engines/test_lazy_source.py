@@ -18,7 +18,8 @@ from spikewright.engines.intrinsics import view
 from spikewright.engines.lazy_source import why_not
 from spikewright.engines.planner import why_stepped
 from spikewright.engines.program import lower
-from spikewright.engines.recording import Recording
+from spikewright.engines.recorder import read_recording
+from spikewright.engines.recording import Recording, State
 from spikewright.engines.reference import Reference
 from spikewright.errors import EngineError
 from spikewright.network import (
@@ -381,3 +382,101 @@ def test_a_run_that_is_cut_keeps_its_bits(tmp_path):
         changed.values["n"]["v"] = np.zeros((2, n))
         after = Cpu().run(net, steps=1, state=changed, **how).state
         assert np.abs(after.values["n"]["v"]).max() < 0.1, "given values are what a run begins with"
+
+
+def plain(state: State) -> State:
+    """Return what every engine goes on from."""
+    return State(state.step, state.values, state.waiting, state.pending)
+
+
+def changed(net: Network, what: str) -> Network:
+    """Return a network of the same shape."""
+    again, neurons = net.projections["again"], net.populations["a"]
+    if what == "parameter":
+        moved = {**neurons.params, "v_rest": neurons.params["v_rest"][::-1] + 0.2}
+        return net.replacing(populations={"a": replace(neurons, params=moved)})
+    if what == "weight":
+        weights = {n: -0.5 * q.topology.weight for n, q in net.projections.items()}
+        return net.with_weights(weights)
+    if what == "delay":
+        return net.replacing(projections={"again": replace(again, delay=again.delay[::-1])})
+    entering = replace(net.projections["in"], bias=np.linspace(-0.1, 0.3, N))
+    return net.replacing(projections={"in": entering})
+
+
+@pytest.mark.parametrize("way", ["memory", "of one", "of the other", "recording"])
+@pytest.mark.parametrize("what", ["parameter", "weight", "delay", "bias"])
+def test_a_state_goes_on_with_another_network(what: str, way: str, tmp_path) -> None:
+    net, x, how = network(CubaLIF), entering(60, 2), {"lazy": True}
+    other = changed(net, what)
+    first = Cpu().run(net, {"in": x[:25]}, **how, file=tmp_path / "r.h5")
+    state = first.state
+    assert state.underway["a"].n > 0
+    assert np.any(state.quiet["a"].since >= 0)
+    assert Cpu().run(net, {"in": x[25:]}, state=state, **how).sent["a"].sum() > 20
+    expected = Reference().run(other, {"in": x[25:]}, state=plain(state))
+    alike = Cpu().run(other, {"in": x[25:]}, state=plain(state), **how)
+    assert set(alike.state.quiet) == {"a"}
+    if way == "recording":
+        state = read_recording(tmp_path / "r.h5").state
+    elif way != "memory":
+        whose = net if way == "of one" else other
+        save_state(tmp_path / "s.h5", state, whose)
+        state = load_state(tmp_path / "s.h5", whose)
+    for threads in (1, 2):
+        found = Cpu().run(other, {"in": x[25:]}, state=state, threads=threads, **how)
+        assert_rounded(found, expected)
+        for variable, value in alike.state.values["a"].items():
+            assert np.array_equal(found.state.values["a"][variable], value)
+
+
+def test_networks_that_take_turns() -> None:
+    net, x = network(CubaLIF), entering(30)
+    two = (net, changed(net, "weight"))
+    state = expected = None
+    for k in range(30):
+        here = {"in": x[k : k + 1]}
+        found = Cpu().run(two[k % 2], here, state=state, lazy=True)
+        stepped = Reference().run(two[k % 2], here, state=expected)
+        assert_rounded(found, stepped)
+        state, expected = found.state, stepped.state
+
+
+@pytest.mark.parametrize("way", ["memory", "renamed", "checkpoint", "recording"])
+def test_a_state_goes_on_with_its_own_network_bit_for_bit(way: str, tmp_path) -> None:
+    net, x = network(CubaLIF), entering(60, 2)
+    whole = Cpu().run(net, {"in": x}, lazy=True).state
+    first = Cpu().run(net, {"in": x[:25]}, lazy=True, file=tmp_path / "r.h5")
+    state, goes_on = first.state, net
+    if way == "renamed":
+        goes_on = net.replacing(name="x", metadata={"note": 1})
+    elif way == "checkpoint":
+        save_state(tmp_path / "s.h5", state, net)
+        goes_on = network(CubaLIF)
+        state = load_state(tmp_path / "s.h5", goes_on)
+    elif way == "recording":
+        state, goes_on = read_recording(tmp_path / "r.h5").state, network(CubaLIF)
+    found = Cpu().run(goes_on, {"in": x[25:]}, state=state, lazy=True).state
+    without = Cpu().run(net, {"in": x[25:]}, state=plain(first.state), lazy=True).state
+    values = whole.values["a"]
+    assert all(np.array_equal(found.values["a"][v], value) for v, value in values.items())
+    assert any(np.any(without.values["a"][v] != value) for v, value in values.items())
+
+
+@pytest.mark.parametrize("saved", [False, True])
+@pytest.mark.parametrize("part", ["values", "pending", "waiting"])
+def test_a_state_that_was_changed(part: str, saved: bool, tmp_path) -> None:
+    net, x = network(CubaLIF), entering(60, 2)
+    state = Cpu().run(net, {"in": x[:25]}, lazy=True).state
+    if part == "values":
+        v = state.values["a"]["v"] * 0.5
+        state = replace(state, values={**state.values, "a": {**state.values["a"], "v": v}})
+    elif part == "pending":
+        state = replace(state, pending={n: 0.5 * arrivals for n, arrivals in state.pending.items()})
+    else:
+        state = replace(state, waiting={n: late + 3 for n, late in state.waiting.items()})
+    expected = Reference().run(net, {"in": x[25:]}, state=plain(state))
+    if saved:
+        save_state(tmp_path / "s.h5", state, net)
+        state = load_state(tmp_path / "s.h5", net)
+    assert_rounded(Cpu().run(net, {"in": x[25:]}, state=state, lazy=True), expected)

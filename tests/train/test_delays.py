@@ -105,7 +105,10 @@ def moved(module: Module, seed: int = 3) -> Module:
     return module
 
 
-def everything(spread: Any = LinearSpread(), **how: Any) -> tuple[Any, ...]:
+LINEAR = LinearSpread()
+
+
+def everything(spread: Any = LINEAR, **how: Any) -> tuple[Any, ...]:
     """Return what to train: all weights, biases and delays."""
     return "weights", "biases", Delays(max_steps=HIGH, spread=spread, **how)
 
@@ -121,8 +124,12 @@ class TestSpread:
         want = [[1, 0, 0, 0, 0], [0, 0, 0.75, 0.25, 0], [0, 0, 0, 0, 1]]
         assert shares[0].t().tolist() == want
 
-    @pytest.mark.parametrize(("at", "want"), [(1.3, [1, 2]), (2.0, [2, 3]), (0.0, [0, 1]), (4.0, [3, 4])])
-    def test_linear_slope_is_the_difference_of_two_neighbors(self, at: float, want: list[int]) -> None:
+    @pytest.mark.parametrize(
+        ("at", "want"), [(1.3, [1, 2]), (2.0, [2, 3]), (0.0, [0, 1]), (4.0, [3, 4])]
+    )
+    def test_linear_slope_is_the_difference_of_two_neighbors(
+        self, at: float, want: list[int]
+    ) -> None:
         d = torch.tensor([[at]], dtype=torch.float64, requires_grad=True)
         worth = torch.tensor([3.0, 1.0, 4.0, 1.5, 9.0], dtype=torch.float64)
         (LinearSpread().shares(d, 5, 0.0)[0, :, 0] * worth).sum().backward()
@@ -220,7 +227,9 @@ class TestForward:
             Delays(("a", "b"), max_steps=HIGH, spread=spread),
             Delays(("r",), max_steps=HIGH, min_steps=low, spread=spread),
         )
-        module = Module(network(propagation), trainable=wanted, dtype=torch.float64, kernels=kernels)
+        module = Module(
+            network(propagation), trainable=wanted, dtype=torch.float64, kernels=kernels
+        )
         exported = moved(module).to_network()
         steps = {n: exported.delay_steps(n) for n in "abr"}
         assert all(len(np.unique(s)) > 3 for s in steps.values())
@@ -237,7 +246,9 @@ class TestForward:
         plain = Module(net, dtype=torch.float64)
         x = torch.tensor(spikes((30, 3, 4)))
         assert torch.equal(module(x), plain(x))
-        assert all(np.array_equal(module.to_network().delay_steps(n), net.delay_steps(n)) for n in "abr")
+        assert all(
+            np.array_equal(module.to_network().delay_steps(n), net.delay_steps(n)) for n in "abr"
+        )
 
     def test_by_source_and_behind_a_flattening(self) -> None:
         draw = np.random.default_rng(1)
@@ -295,7 +306,10 @@ class TestState:
     def test_is_passed_on(self, cut: int, kernels: Kernels) -> None:
         module = moved(
             Module(
-                network(), trainable=everything(GaussianSpread()), dtype=torch.float64, kernels=kernels
+                network(),
+                trainable=everything(GaussianSpread()),
+                dtype=torch.float64,
+                kernels=kernels,
             )
         )
         x = torch.tensor(spikes((24, 3, 4)))
@@ -338,7 +352,10 @@ class TestGradient:
     def test_of_the_smooth_network_equals_differences(self, spread: Any, by_source: bool) -> None:
         net = network()
         if by_source:
-            equal = {n: np.full(s.start.shape, 2) for n, s in learning.learned(net, ("delays",))[0].items()}
+            equal = {
+                n: np.full(s.start.shape, 2)
+                for n, s in learning.learned(net, ("delays",))[0].items()
+            }
             net = learning.with_delays(net, equal)
         module = Module(
             net,
@@ -424,7 +441,9 @@ class TestGradient:
         found = []
         for kernels in Kernels:
             module = moved(
-                Module(network(), trainable=everything(spread), dtype=torch.float64, kernels=kernels)
+                Module(
+                    network(), trainable=everything(spread), dtype=torch.float64, kernels=kernels
+                )
             )
             x = torch.tensor(spikes((30, 3, 4)), requires_grad=True)
             (module(x) * torch.arange(30.0, dtype=torch.float64)[:, None, None]).sum().backward()
@@ -559,7 +578,9 @@ class TestTraining:
         np.testing.assert_allclose(found[1], 3.0 * found[0], rtol=1e-2)
 
     def test_copies_and_state_dict(self) -> None:
-        module = moved(Module(network(), trainable=everything(GaussianSpread()), dtype=torch.float64))
+        module = moved(
+            Module(network(), trainable=everything(GaussianSpread()), dtype=torch.float64)
+        )
         module.anneal(0.25)
         x = torch.tensor(spikes((20, 2, 4)))
         other = Module(network(), trainable=everything(GaussianSpread()), dtype=torch.float64)
@@ -603,7 +624,9 @@ class TestChoosing:
     def test_refuses_where_there_are_none(self) -> None:
         net = network(loop=False)
         net = learning.with_delays(net, {"a": np.zeros((5, 4), int), "b": np.zeros((3, 5), int)})
-        with pytest.raises(TrainError, match=r"'delays': no projection of dense weights has a delay"):
+        with pytest.raises(
+            TrainError, match=r"'delays': no projection of dense weights has a delay"
+        ):
             Module(net, trainable=("delays",))
 
     def test_refuses_other_maps(self) -> None:
@@ -611,7 +634,10 @@ class TestChoosing:
             populations={"far": Population(LIF, 3)},
             projections={"o": Projection("out", "far", OneToOne(np.ones(3)), delay=2 * ms)},
         )
-        with pytest.raises(TrainError, match=r"'o.delay': only delays of dense weights are trained; found one_to_one"):
+        with pytest.raises(
+            TrainError,
+            match=r"'o.delay': only delays of dense weights are trained; found one_to_one",
+        ):
             Module(net, trainable=("o.delay",))
 
     def test_refuses_a_cycle_that_could_lose_its_delay(self) -> None:

@@ -35,9 +35,9 @@ from spikewright.network import (
     Sparse,
 )
 from spikewright.train import Kernels, Module, Neurons, ResetGradient, maps
-from spikewright.train.fused import products
+from spikewright.train.fused import bits, products
 from spikewright.train.fused.products import Choice
-from spikewright.train.surrogate import SURROGATES
+from spikewright.train.surrogate import SURROGATES, Triangle
 
 ms = 1e-3
 
@@ -94,12 +94,14 @@ def both(
     *,
     dtype: torch.dtype = torch.float64,
     segments: int = 1,
+    fused: dict[str, Any] | None = None,
     **options: Any,
 ) -> tuple[list[dict[str, torch.Tensor]], Module]:
     """Run both kernels on the same loss; return name -> result and gradient, first autograd's, then the fused ones."""
     found = []
     for kernels in (Kernels.AUTOGRAD, Kernels.FUSED):
-        module = Module(network, dtype=dtype, kernels=kernels, **options)
+        own = fused or {} if kernels is Kernels.FUSED else {}
+        module = Module(network, dtype=dtype, kernels=kernels, **options, **own)
         record = {n: tuple(p.model.state) for n, p in network.populations.items() if p.model.state}
         given = {n: x.to(dtype).clone().requires_grad_() for n, x in inputs.items()}
         loss, state = torch.zeros((), dtype=dtype), None
@@ -299,6 +301,27 @@ class TestProducts:
         assert found[0]["sent"].sum() > 0
         assert rows == [3]
         same(found, 1e-5)
+
+    @pytest.mark.parametrize("reset", ResetGradient)
+    def test_gradients_for_active_neurons_only(
+        self, reset: ResetGradient, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        inputs = {"in": spikes((60, 3, 130), 0.05)}
+        calls = []
+        plain = bits.masked_product
+        monkeypatch.setattr(bits, "masked_product", lambda *a: calls.append(a) or plain(*a))
+        monkeypatch.setattr(products, "ACTIVE_DENSITY", 0.5)
+        options = {"surrogate": Triangle(width=0.3), "reset_gradient": reset}
+        want, _ = both(self.wide(), inputs, **options)
+        assert not calls
+        found, _ = both(self.wide(), inputs, fused={"active_only": True}, **options)
+        assert len(calls) == 1
+        assert 0 < np.count_nonzero(calls[0][2]) < 0.5 * calls[0][2].size
+        same([want[0], found[1]])
+
+    def test_active_only_needs_a_compact_surrogate(self) -> None:
+        with pytest.raises(TrainError, match="Arctan has a slope everywhere"):
+            Module(self.wide(), active_only=True)
 
     def test_delay_longer_than_the_run(self) -> None:
         network = self.wide()

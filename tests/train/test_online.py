@@ -23,7 +23,16 @@ from spikewright.network import (
     Reset,
     Sparse,
 )
-from spikewright.train import AdamW, CountCrossEntropy, Kernels, Module, RateBand, ResetGradient, Schedule, fit
+from spikewright.train import (
+    AdamW,
+    CountCrossEntropy,
+    Kernels,
+    Module,
+    RateBand,
+    ResetGradient,
+    Schedule,
+    fit,
+)
 from spikewright.train.fused.adjoint import straighten
 from spikewright.train.gradient import Batch, Gradient, Learned
 from spikewright.train.online import (
@@ -128,9 +137,7 @@ def slow(
     network: Network, loss: Any, reset: ResetGradient, more: dict[str, Any] | None = None
 ) -> tuple[dict[str, torch.Tensor], Any]:
     """Return gradients and run of PyTorch's autograd."""
-    module = Module(
-        network, dtype=torch.float64, reset_gradient=reset, kernels=Kernels.AUTOGRAD
-    )
+    module = Module(network, dtype=torch.float64, reset_gradient=reset, kernels=Kernels.AUTOGRAD)
     run = module.run({"in": inputs()} | (more or {}))
     loss(run, LABELS).backward()
     return {n: p.grad for n, p in module.named_parameters() if p.grad is not None}, run
@@ -167,7 +174,7 @@ class TestEProp:
             found, learned = learn(EProp(window=window), row(model), loss, reset)
             same(found, wanted)
             assert learned.loss == pytest.approx(float(loss(run, LABELS).detach()), rel=1e-12)
-            assert learned.spikes == float(run.sent["h0"].sum()) > 20
+            assert learned.spikes == float(run.sent["h0"].detach().sum()) > 20
             np.testing.assert_array_equal(learned.decided, loss.decide(run))
 
     def test_recurrent_spikes_are_as_if_given_from_outside(self) -> None:
@@ -227,7 +234,9 @@ class TestEProp:
         rule = EProp(Feedback.RANDOM, gain=2.0, seed=5, window=6)
         network, reset = row(SOFT, hidden=2), ResetGradient.DETACHED
         found, _ = learn(rule, network, CROSS, reset)
-        module = Module(network, dtype=torch.float64, reset_gradient=reset, kernels=Kernels.AUTOGRAD)
+        module = Module(
+            network, dtype=torch.float64, reset_gradient=reset, kernels=Kernels.AUTOGRAD
+        )
         run = module.run(inputs())
         # what an arrival at the outputs is worth: its error and all later ones, through the membrane's decay
         y = run.output.detach().requires_grad_()
@@ -240,11 +249,16 @@ class TestEProp:
         for name, late in (("h0", 2), ("h1", 1)):
             matrix = torch.from_numpy(learning._drawn(rule, name, 7, 3)) * module.units["h1->out"]
             alone, copies = given(network, ("h0", "h1"), run.sent)
-            again = Module(alone, dtype=torch.float64, reset_gradient=reset, kernels=Kernels.AUTOGRAD)
+            again = Module(
+                alone, dtype=torch.float64, reset_gradient=reset, kernels=Kernels.AUTOGRAD
+            )
             sent = again.run({"in": inputs()} | copies).sent[name]
             objective = (sent * (worth[late : late + STEPS] @ matrix)).sum()
             objective.backward()
-            for key in (f"weights.{'in' if name == 'h0' else 'h0'}->{name}", f"biases.{'in' if name == 'h0' else 'h0'}->{name}"):
+            for key in (
+                f"weights.{'in' if name == 'h0' else 'h0'}->{name}",
+                f"biases.{'in' if name == 'h0' else 'h0'}->{name}",
+            ):
                 wanted = dict(again.named_parameters())[key].grad
                 torch.testing.assert_close(found[key], wanted, rtol=1e-9, atol=1e-12)
 
@@ -255,7 +269,9 @@ class TestEProp:
         found, _ = learn(EProp(window=6), network, CROSS, ResetGradient.DETACHED)
 
         def product(rule: EProp, population: str, n: int, n_outputs: int) -> Any:
-            return (weights[0] if population == "h1" else weights[0] @ weights[1]) / units["h1->out"]
+            return (weights[0] if population == "h1" else weights[0] @ weights[1]) / units[
+                "h1->out"
+            ]
 
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(learning, "_drawn", product)
@@ -280,7 +296,10 @@ class TestEProp:
         found, _ = learn(EProp(window=4), network, CROSS, reset)
         wanted, _ = slow(network, CROSS, reset)
         same(found, unfiltered)
-        same({n: g for n, g in found.items() if "out" in n}, {n: g for n, g in wanted.items() if "out" in n})
+        same(
+            {n: g for n, g in found.items() if "out" in n},
+            {n: g for n, g in wanted.items() if "out" in n},
+        )
 
     def test_result_does_not_depend_on_groups_or_threads(self, monkeypatch: Any) -> None:
         wanted, one = learn(EProp(window=7), row(SOFT), CROSS, ResetGradient.DETACHED)
@@ -361,7 +380,9 @@ def formula(network: Network) -> dict[str, torch.Tensor]:
         weight = torch.from_numpy(np.array(network.projections[q].topology.weight))
         late = torch.zeros(STEPS, SAMPLES, 7, dtype=torch.float64)
         late[:-1] = (worth[behind] @ weight)[1:]
-        v = run.traces[name]["v"] + run.sent[name]  # before the reset, which takes off a threshold of 1
+        v = (
+            run.traces[name]["v"] + run.sent[name]
+        )  # before the reset, which takes off a threshold of 1
         worth[name] = late * Arctan().slope(v - 1.0) * decay[name]
     gradients = {}
     for pre, post in zip(names, names[1:], strict=False):
@@ -395,8 +416,8 @@ class TestFit:
     )
     def test_learns(self, rule: Gradient) -> None:
         done = fit(
-            row(SOFT, hidden=2), (self.data(), self.data()), loss=CROSS, gradient=rule, epochs=15,
-            batch=8, optimizer=AdamW(lr=0.02), reset_gradient=ResetGradient.DETACHED,
+            row(SOFT), (self.data(), self.data()), loss=CROSS, gradient=rule, epochs=20,
+            batch=8, optimizer=AdamW(lr=0.05), reset_gradient=ResetGradient.DETACHED,
             dtype=torch.float64, progress=False,
         )  # fmt: skip
         assert done.history[-1].validation_accuracy == 1.0

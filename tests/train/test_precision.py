@@ -9,6 +9,7 @@ import torch
 from spikewright.network import LIF, Network, chain, conv, dense, flatten, neurons, source
 from spikewright.network.topology import Dense
 from spikewright.train import Module, Precision, train_digits
+from spikewright.train.fused.products import Choice
 from spikewright.train.maps import apply
 
 
@@ -72,12 +73,12 @@ def test_convolutions() -> None:
     assert (a[0] - b[0]).abs().max() < 0.02
 
 
-def test_sparse_inputs_are_gathered_in_full_precision() -> None:
+@pytest.mark.parametrize(("rate", "choice"), [(0.02, Choice.EVENTS), (0.3, Choice.BFLOAT16)])
+def test_sparse_inputs_are_gathered_in_full_precision(rate: float, choice: Choice) -> None:
     """Where a product in 16 bits is not worth it there is none."""
-    x = spikes((20, 8, 64), rate=0.02)
-    assert not Precision.BFLOAT16.is_better_for(x)
-    assert Precision.BFLOAT16.is_better_for(spikes((20, 8, 64)))
-    assert not Precision.FULL.is_better_for(spikes((20, 8, 64)))
+    network = chain(source(64), dense(8), neurons(LIF), dt=1e-3, seed=1)
+    run = Module(network, precision=Precision.BFLOAT16).run(spikes((20, 8, 64), rate=rate))
+    assert run.products["input->output"][0] is choice
 
 
 def test_digits_are_learned_as_well() -> None:

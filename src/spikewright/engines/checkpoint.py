@@ -1,6 +1,7 @@
 """Where a run stands, in a file: every bit of a State, and a fingerprint of the network it belongs to.
 
-Going on from a checkpoint is going on from the state: the same bits as a run that was never cut.
+Going on from a checkpoint is going on from the state: the same bits as a run that was never cut. What a state holds for
+lazy engines goes with one network: it is written and read with the network that left it, and left out with any other.
 
     /format        "spikewright.state"
     /version       1
@@ -21,7 +22,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from spikewright.engines.recording import Quiet, Spikes, State, SynapseState
+from spikewright.engines.recording import Quiet, Spikes, State, SynapseState, plain_parts
 from spikewright.errors import EngineError, FormatError, explain
 from spikewright.files import replacing_hdf5
 from spikewright.network.fingerprint import fingerprint
@@ -63,7 +64,7 @@ def save_state(
         put(file, "format", FORMAT)
         put(file, "version", np.asarray(VERSION, np.int64))
         put(file, "about", json.dumps(about))
-        write_state(file, state)
+        write_state(file, state, network)
 
 
 def load_state(
@@ -73,7 +74,7 @@ def load_state(
     seed: int | None = None,
     first_sample: int | None = None,
 ) -> State:
-    """Read the state of a run of `network`.
+    """Read the state of a run of `network`; lazy neurons keep their bits where the run goes on with this very object.
 
     Raises
     ------
@@ -105,11 +106,13 @@ def load_state(
                         cure=f"say {name}={about[name]}",
                     )
                 )
-        return read_state(source)
+        return read_state(source, network)
 
 
-def write_state(group: Any, state: State) -> None:
-    """Write a state into a group of an HDF5 file."""
+def write_state(group: Any, state: State, network: Network) -> None:
+    """Write a state into a group of an HDF5 file that is of `network`."""
+    quiet = state.resting(network)
+    state = dataclasses.replace(state, quiet=quiet, underway=state.underway if quiet else {})
     places: dict[str, list[list[Any]]] = {"arrays": [], "empty": []}
     for place, array in _flat(state, ()):
         told = [list(part) if isinstance(part, tuple) else part for part in place]
@@ -121,8 +124,8 @@ def write_state(group: Any, state: State) -> None:
     put(group, "index", json.dumps(places))
 
 
-def read_state(source: Source) -> State:
-    """Read the state that `write_state` wrote.
+def read_state(source: Source, network: Network | str) -> State:
+    """Read the state that `write_state` wrote for a network, which is given, or its fingerprint.
 
     Raises
     ------
@@ -144,7 +147,7 @@ def read_state(source: Source) -> State:
             hang(place, source.array(arrays, str(k), finite=False))
         for place in places["empty"]:
             hang(place, {})
-        return _state(tree)
+        return _state(tree, network)
     except FormatError:
         raise
     except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
@@ -170,16 +173,20 @@ def _flat(value: Any, place: Place) -> list[tuple[Place, NDArray[Any] | None]]:
     return [found for key, part in inner for found in _flat(part, (*place, key))]
 
 
-def _state(tree: Mapping[Any, Any]) -> State:
+def _state(tree: Mapping[Any, Any], network: Network | str) -> State:
     synapses = {
         name: SynapseState(**(found | {"underway": Spikes(**found["underway"])}))
         for name, found in tree["synapses"].items()
     }
-    values = tree["values"]
-    quiet = {name: Quiet(**found, of=values[name]) for name, found in tree.get("quiet", {}).items()}
+    values, pending = tree["values"], tree["pending"]
+    quiet = {
+        name: Quiet(**found, of=plain_parts(name, values, pending))
+        for name, found in tree.get("quiet", {}).items()
+    }
     underway = {name: Spikes(**found) for name, found in tree.get("underway", {}).items()}
+    whose = network if quiet else None
     return State(
-        int(tree["step"]), values, tree["waiting"], tree["pending"], synapses, quiet, underway
+        int(tree["step"]), values, tree["waiting"], pending, synapses, quiet, underway, whose
     )
 
 

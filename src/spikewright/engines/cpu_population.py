@@ -150,6 +150,10 @@ class CpuPopulation:
         cut = self.run.cut.get(self.name)
         if cut is not None:
             quiet = (self.stamps >= 0) & (cut.since >= 0)
+            # one that is stepped now, with other refractory counters or another precision, begins as it is now
+            woken = (self.stamps == IS_HOT) & (cut.since >= 0)
+            for v, x in self.run.request.state.values[self.name].items():
+                self.state[v][woken] = x[woken]
             self.stamps[...] = np.where(quiet, cut.since, self.stamps)
 
     def touched(self) -> tuple[NDArray[np.int64], dict[str, NDArray[Any]]]:

@@ -24,7 +24,7 @@ from spikewright.engines.lazy_source import write_arrival
 from spikewright.engines.planner import batch_steps, is_replayed
 from spikewright.engines.plastic import Plastic
 from spikewright.engines.program import PopulationProgram
-from spikewright.engines.recording import Quiet, Recording, State
+from spikewright.engines.recording import Quiet, Recording, State, plain_parts
 from spikewright.engines.synapses import start_synapses
 from spikewright.errors import EngineError
 
@@ -58,11 +58,8 @@ class CpuRun:
             for n in self.program.populations
         }
         self.replayed = {n for n in self.program.populations if is_replayed(self.program, n)}
-        self.cut = {
-            n: found
-            for n, found in request.state.quiet.items()
-            if n in self.lazy and found.holds(request.state.values[n])
-        }
+        resting = request.state.resting(self.network) if self.lazy else {}
+        self.cut = {n: found for n, found in resting.items() if n in self.lazy}
         self.steps_together, _ = batch_steps(self.program, request.batch)
         self.rings = self.make_rings()
         self.populations = {
@@ -509,23 +506,20 @@ class CpuRun:
         values: dict[str, dict[str, NDArray[Any]]] = {
             p.name: {v: x.astype(p.p.dtype) for v, x in p.state.items()} for p in rows
         }
+        pending = self.pending(k)
         quiet = {
-            n: Quiet(
-                since,
-                raw,
-                self.ring_of(n, k),
-                values[n],
-            )
+            n: Quiet(since, raw, self.ring_of(n, k), plain_parts(n, values, pending))
             for n, (since, raw) in touched.items()
         }
         state = State(
             k,
             values,
             {p.name: p.waiting.astype(np.int64) for p in rows if p.waits},
-            self.pending(k),
+            pending,
             synapses,
             quiet,
             {n: self.populations[n].underway(k - late, k) for n, late in self.reaching().items()},
+            network if quiet else None,
         )
         spikes = {n: self.populations[n].record(steps) for n in request.spikes}
         return Recording(

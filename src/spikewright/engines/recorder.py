@@ -383,7 +383,8 @@ class FileRecorder(Recorder):
             if whole and name in sent and name in activity:
                 put(self._file, f"end/sent/{k}", sent[name])
                 put(self._file, f"end/activity/{k}", activity[name])
-        write_state(self._file.require_group("end").create_group("state"), state)
+        group = self._file.require_group("end").create_group("state")
+        write_state(group, state, self._network)
         self._file["progress"][...] = [steps, 1]
         self._commit()
 
@@ -662,7 +663,8 @@ def _recording(
     counted: set[int] = set()
     if ended:
         end = source.group(source.root, "end")
-        state = read_state(source.within("end").within("state"))
+        whose = about["fingerprint"] if network is None else network
+        state = read_state(source.within("end").within("state"), whose)
         if source.has(end, "sent"):
             counted = {int(k) for k in source.names(source.group(end, "sent"))}
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 import numpy as np
@@ -14,6 +14,7 @@ from spikewright.engines.record import Record
 from spikewright.errors import EngineError, explain
 from spikewright.events import Events
 from spikewright.network.connectivity.recipe import Recipe
+from spikewright.network.fingerprint import fingerprint
 from spikewright.network.graph import Network
 
 
@@ -76,17 +77,13 @@ class Quiet:
     values : variable -> (B, n)
     pending : port -> arrivals by step modulo its length, (L, B, n), without those that `State.underway` leads to;
         left out where there are none
-    of : variable -> the array of `State.values` that this goes with: with other arrays it does not hold
+    of : the arrays of `State.values` and `State.pending` that this goes with: with others it does not hold
     """
 
     since: NDArray[np.int64]
     values: Mapping[str, NDArray[Any]]
     pending: Mapping[str, NDArray[Any]]
-    of: Mapping[str, NDArray[Any]] = field(repr=False, metadata={"saved": False})
-
-    def holds(self, values: Mapping[str, NDArray[Any]]) -> bool:
-        """Whether it goes with these values of a population."""
-        return all(values.get(v) is x for v, x in self.of.items())
+    of: tuple[NDArray[Any], ...] = field(repr=False, metadata={"saved": False})
 
 
 @dataclass(frozen=True)
@@ -101,7 +98,9 @@ class State:
     pending : (population, port) -> arrivals by step modulo its length, (L, B, n)
     synapses : projection with a rule -> what its synapses hold
     quiet : population that was lazy -> its neurons as they were last touched; for lazy engines only
-    underway : population that reaches lazy neurons -> its spikes that have not arrived; for lazy engines only
+    underway : population that reaches lazy neurons -> its spikes that have not arrived; for lazy engines only. What
+        they lead to is in `pending` too, with the weights of the network that sent them
+    network : whose run `quiet` and `underway` are of; where they were read from a file, perhaps its fingerprint
     """
 
     step: int
@@ -111,6 +110,57 @@ class State:
     synapses: Mapping[str, SynapseState] = field(default_factory=dict)
     quiet: Mapping[str, Quiet] = field(default_factory=dict)
     underway: Mapping[str, Spikes] = field(default_factory=dict)
+    network: Network | str | None = field(default=None, repr=False, metadata={"saved": False})
+
+    def resting(self, network: Network) -> dict[str, Quiet]:
+        """Return what holds of `quiet` in a run of `network`: nothing, where another network left it.
+
+        `quiet` tells how neurons stand through closed forms, and `underway` what arrives through weights: both are of
+        one network. Values and what is pending are numbers, and hold for every network that they fit.
+        """
+        if not self.quiet or self.network is None:
+            return {}
+        if isinstance(self.network, str):
+            if fingerprint(network) != self.network:
+                return {}
+        elif not has_parts_of(network, self.network):
+            return {}
+        held = {n: plain_parts(n, self.values, self.pending) for n in self.quiet}
+        return {
+            n: found
+            for n, found in self.quiet.items()
+            if len(found.of) == len(held[n])
+            and all(x is y for x, y in zip(found.of, held[n], strict=True))
+        }
+
+
+def plain_parts(
+    population: str,
+    values: Mapping[str, Mapping[str, NDArray[Any]]],
+    pending: Mapping[tuple[str, str], NDArray[Any]],
+) -> tuple[NDArray[Any], ...]:
+    """Return the arrays of a population that its `Quiet` goes with."""
+    arrivals = [x for (name, _), x in pending.items() if name == population]
+    return (*values.get(population, {}).values(), *arrivals)
+
+
+def has_parts_of(network: Network, other: Network) -> bool:
+    """Return whether two networks are made of the very same parts, so that they run alike.
+
+    Equal parts that were made twice are not looked for: to compare all weights before each run is too dear.
+    """
+    if network is other:
+        return True
+    for f in fields(Network):
+        one, two = getattr(network, f.name), getattr(other, f.name)
+        if f.name in ("name", "metadata"):
+            continue
+        if not isinstance(one, Mapping):
+            if one != two:
+                return False
+        elif list(one) != list(two) or any(one[n] is not two[n] for n in one):
+            return False
+    return True
 
 
 @dataclass(frozen=True)

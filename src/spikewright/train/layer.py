@@ -173,7 +173,7 @@ class Neurons(nn.Module):
             for c, raw in self.trained.items()
         }
         if trained and self._exact is not None:
-            like = torch.zeros((), dtype=dtype)
+            like = next(iter(trained.values())).new_zeros(())
             trained |= self._exact(trained, like)
         return found | trained
 

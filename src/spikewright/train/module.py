@@ -63,6 +63,7 @@ class Module(nn.Module):
     dtype : float32 or float64
     precision : of products; everything else is calculated in `dtype`
     smooth : fire a smooth step instead of spikes, to check gradients
+    active_only : send gradients back only to neurons whose surrogate has a slope: exact, and cheaper where few have
     kernels : generated multi-step kernels, or PyTorch's autograd step by step: slow, the kernels are checked by it
 
     Raises
@@ -90,6 +91,7 @@ class Module(nn.Module):
         dtype: torch.dtype = torch.float32,
         precision: Precision = Precision.FULL,
         smooth: bool = False,
+        active_only: bool = False,
         kernels: Kernels = Kernels.FUSED,
     ) -> None:
         super().__init__()
@@ -114,7 +116,7 @@ class Module(nn.Module):
             )
         network = network.written_out()
         self.network = network
-        self.firing = Firing(surrogate, reset_gradient, smooth)
+        self.firing = Firing(surrogate, reset_gradient, smooth, active_only)
         self.dtype = dtype
         self.precision = precision
         self.kernels = kernels
@@ -148,6 +150,7 @@ class Module(nn.Module):
             dtype=self.dtype,
             precision=self.precision,
             smooth=self.firing.smooth,
+            active_only=self.firing.active_only,
             kernels=self.kernels,
         )
         like = next(self.parameters())
@@ -344,6 +347,7 @@ class Module(nn.Module):
         waiting: dict[str, Tensor] = {}
         history: dict[str, Tensor] = {}
         products: dict[str, tuple[Choice, float]] = {}
+        active: dict[str, Tensor] = {}
         is_start = state is None
         if state is None:
             state = self.start(batch, params)
@@ -354,7 +358,7 @@ class Module(nn.Module):
             if self._is_fused(names, reference):
                 fused = Fused(
                     self, names, looped, arrays, sent, state, is_start, weights, biases, params,
-                    instance, kept, steps, batch, seed, first_sample,
+                    instance, kept, steps, batch, seed, first_sample, active,
                 ).run()  # fmt: skip
                 if fused is not None:
                     sent |= fused.sent
@@ -362,6 +366,7 @@ class Module(nn.Module):
                     traces |= fused.traces
                     waiting |= fused.waiting
                     products |= fused.products
+                    active |= fused.active
                     continue
             outside = {
                 n: self._outside(n, names, arrays, sent, state, weights, biases, steps, batch)

@@ -49,14 +49,14 @@ class Propagator:
 
     def __call__(self, trained: Mapping[str, Tensor], like: Tensor) -> dict[str, Tensor]:
         """Return name -> constant, of a parameter's shape, differentiable in the trained parameters."""
-        names: dict[str, Any] = {p: x.to(like.dtype) for p, x in self.params.items()}
+        names: dict[str, Any] = {p: x.to(like) for p, x in self.params.items()}
         names = names | dict(trained)
         for s in self.sources[:-1]:
             names[s] = like.new_zeros(())
         names["dt"] = torch.full_like(names[self.sources[0]], self.dt)
         size = len(self.sources)
         entries = [
-            [torch.as_tensor(value(n, names), dtype=like.dtype) for n in nodes]
+            [torch.as_tensor(value(n, names)).to(like) for n in nodes]
             or [like.new_zeros(())] * size
             for nodes in self.rows
         ]

@@ -57,11 +57,27 @@ class Firing:
     surrogate : stand-in for the derivative of a spike
     reset_gradient : whether the reset is differentiated
     smooth : fire the surrogate's smooth step instead of spikes (to check gradients; not a spiking network)
+    active_only : calculate what is sent back only for neurons whose surrogate has a slope; exact, but not for inputs
+
+    Raises
+    ------
+    TrainError : `active_only` with a surrogate whose slope is 0 nowhere
     """
 
     surrogate: Surrogate
     reset_gradient: ResetGradient
     smooth: bool = False
+    active_only: bool = False
+
+    def __post_init__(self) -> None:
+        if self.active_only and not self.surrogate.is_compact:
+            raise TrainError(
+                explain(
+                    "active_only",
+                    f"{type(self.surrogate).__name__} has a slope everywhere, so every neuron is active",
+                    cure="use a surrogate of compact support: Triangle or Rectangle",
+                )
+            )
 
     def detached(self, model: NeuronModel) -> frozenset[str]:
         """Return the variables whose reset takes the spike as a constant."""

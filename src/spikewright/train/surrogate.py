@@ -24,9 +24,11 @@ class Surrogate(ABC):
     """A stand-in for the derivative of a spike. Abstract; the values below are final.
 
     `text` says `slope` in the language of neuron models, as a function of x and the fields: kernels are made from it.
+    `is_compact` says whether it is 0 outside an interval.
     """
 
     text: ClassVar[str]
+    is_compact: ClassVar[bool] = False
 
     @abstractmethod
     def slope(self, x: Tensor) -> Tensor:
@@ -124,6 +126,7 @@ class Triangle(Surrogate):
     damping: float = 0.3
 
     text: ClassVar[str] = "damping * maximum(1 - abs(x) / width, 0)"
+    is_compact: ClassVar[bool] = True
 
     def slope(self, x: Tensor) -> Tensor:
         return self.damping * torch.clamp(1.0 - x.abs() / self.width, min=0.0)
@@ -146,6 +149,7 @@ class Rectangle(Surrogate):
     width: float = 1.0
 
     text: ClassVar[str] = "1 / width if abs(x) < 0.5 * width else 0"
+    is_compact: ClassVar[bool] = True
 
     def slope(self, x: Tensor) -> Tensor:
         return (x.abs() < 0.5 * self.width).to(x.dtype) / self.width

@@ -2,9 +2,9 @@
 
     out[t, b, i] = sum_l sum_j w[j, l, i] x[t + n - 1 - l, b, j]
 
-x begins n - 1 steps before the first result. Either oneDNN's convolution, or spike by spike: with the weights of a
-source in one piece (n, N), and N neurons' arrivals in time after each other, a spike adds one block to another, whatever
-the delays are; the gradient of the weights visits the same blocks.
+x begins n - 1 steps before the first result. Either oneDNN's convolution, or spike by spike: the weights of a source
+lie in one piece (n, N), as do the arrivals of n steps, so a spike adds one block to another, whatever the delays are.
+The gradient of the weights adds blocks of the gradient, at the same places.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ from spikewright.train.fused.plan import each
 from spikewright.train.fused.products import Choice
 from spikewright.train.precision import Precision
 
-DENSITY = 0.2
-"""Share of entries that are not 0 up to which spikes are visited one by one. Measured, one thread, 64 to 512 neurons, 11 to
-26 delays: from 0.2 to 0.25 on, oneDNN's convolution is faster, forward and for the gradient of the weights."""
+DENSITY = 0.17
+"""Share of entries that are not 0 up to which spikes are visited one by one. Measured: beyond 0.14 to 0.23, depending on
+the shape, oneDNN's convolution is faster (`benchmarks/train/delayed_products.py`)."""
 
 _contracted: Any = njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract"})
 
@@ -73,7 +73,7 @@ class _ByEvents(torch.autograd.Function):
     @staticmethod
     def backward(ctx, grad):  # type: ignore[no-untyped-def]
         x, weight = ctx.saved_tensors
-        n_pre, n, n_post = weight.shape
+        n_pre, n, _ = weight.shape
         back_x = back_weight = None
         if ctx.needs_input_grad[1]:
             back_weight = torch.zeros_like(weight, memory_format=torch.contiguous_format)

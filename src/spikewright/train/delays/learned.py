@@ -1,8 +1,8 @@
 """Which delays of a network are learned, and what stands for them during a run.
 
 A learned delay is a parameter in steps, without the step that propagation adds. While a module trains, each weight is
-spread over whole delays; in `eval()` mode, through an instance of the network and in `Module.to_network` delays are whole
-steps, as every engine takes them.
+spread over whole delays; in `eval()` mode, through an instance of the network and in `Module.to_network` delays are
+whole steps, as every engine takes them.
 """
 
 from __future__ import annotations

@@ -95,7 +95,7 @@ def simulate(
     decay = 1.0 / tau
     values = run.values(known, known.weights, known.delays)
     with run.workers(threads) as work:
-        parts = work(lambda chunk: run.forward(known, values, chunk, until, decay), chunks(given))
+        parts = work(lambda chunk: run.forward(known, values, chunk, until, decay, True), chunks(given))
     spikes = {n: Spikes.joined([sent[n] for sent, _ in parts]) for n in parts[0][0]}
     greatest, mean = {}, {}
     for name, number in readouts(known).items():
@@ -186,7 +186,7 @@ def one_chunk(
     learn: bool = True,
 ) -> Learned:
     """Run a chunk and, where `learn`, its backward pass."""
-    sent, memory = run.forward(known, values, inputs, until, loss.decay)
+    sent, memory = run.forward(known, values, inputs, until, loss.decay, loss.reading is Reading.MEAN)
     (output,) = known.network.outputs
     pulls: dict[str, Reals] = {}
     membranes: dict[str, tuple[Reals, Reals]] = {}

@@ -31,6 +31,14 @@ def _integral(a: float, b: float, g: float, t: float, until: float) -> float:
 
 
 @compiled
+def _is_sorted(times: Reals) -> bool:
+    for k in range(1, len(times)):
+        if times[k] < times[k - 1]:
+            return False
+    return True
+
+
+@compiled
 def forward(
     start: Whole,
     time: Reals,
@@ -43,6 +51,7 @@ def forward(
     y_start: Reals,
     until: float,
     g: float,
+    is_mean: bool,
 ) -> tuple[Reals, Reals, Whole, Reals, Reals]:
     """Return what the membranes did.
 
@@ -51,6 +60,7 @@ def forward(
     start, time, row : spikes that reach the population, sorted by time within a sample
     weight, delay : V/s and s, spike's row x neuron
     a, b, u_start, y_start : of each neuron
+    is_mean : whether integrals are asked for; 0 where they are not
 
     Returns
     -------
@@ -65,31 +75,36 @@ def forward(
     longest = 1
     for sample in range(n_samples):
         longest = max(longest, start[sample + 1] - start[sample])
-    at = np.empty(longest)
+    at, every = np.empty(longest), np.arange(longest)
     for sample in range(n_samples):
         low, high = start[sample], start[sample + 1]
         for i in range(n):
             for k in range(low, high):
                 at[k - low] = time[k] + delay[row[k], i]
-            order = np.argsort(at[: high - low], kind="mergesort")
+            if _is_sorted(at[: high - low]):
+                order = every[: high - low]
+            else:
+                order = np.argsort(at[: high - low], kind="mergesort")
             u, y, now = u_start[i], y_start[i], 0.0
             greatest[sample, i] = u
-            # the start decays like a response: u exp(-a t) + y K(t)
-            c = a[i] + g
-            total = -u * math.expm1(-c * until) / c + y * _integral(a[i], b[i], g, 0.0, until)
+            c, total = a[i] + g, 0.0
+            if is_mean:  # the start decays like a response: u exp(-a t) + y K(t)
+                total = -u * math.expm1(-c * until) / c + y * _integral(a[i], b[i], g, 0.0, until)
             for step in range(high - low + 1):
                 ended = step == high - low or at[order[step]] > until
                 then = until if ended else at[order[step]]
                 span = then - now
-                rising = y - a[i] * u > 0.0
-                s = peak_time(u, y, a[i], b[i]) if rising else -1.0
-                if 0.0 <= s < span:
-                    value = u * math.exp(-a[i] * s) + y * response(a[i], b[i], s)
+                before, slope_before = u, y - a[i] * u
+                gather = response(a[i], b[i], span)
+                u = u * math.exp(-a[i] * span) + y * gather
+                late = y * math.exp(-b[i] * span)
+                if slope_before > 0.0 and late - a[i] * u < 0.0:
+                    s = peak_time(before, y, a[i], b[i])
+                    value = before * math.exp(-a[i] * s) + y * response(a[i], b[i], s)
                     if value > greatest[sample, i]:
                         greatest[sample, i], when[sample, i] = value, now + s
                         kink[sample, i] = -1
-                u = u * math.exp(-a[i] * span) + y * response(a[i], b[i], span)
-                y *= math.exp(-b[i] * span)
+                y = late
                 now = then
                 if u > greatest[sample, i]:
                     greatest[sample, i], when[sample, i] = u, now
@@ -100,7 +115,8 @@ def forward(
                     break
                 k = low + order[step]
                 y += weight[row[k], i]
-                total += weight[row[k], i] * _integral(a[i], b[i], g, now, until)
+                if is_mean:
+                    total += weight[row[k], i] * _integral(a[i], b[i], g, now, until)
             integral[sample, i] = total
     return greatest, when, kink, slope, integral
 

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from spikewright.errors import TrainError, explain
 from spikewright.train.eventprop import layer, queue, readout
 from spikewright.train.eventprop.plan import Kind, Plan, Stage
-from spikewright.train.eventprop.spikes import Spikes
+from spikewright.train.eventprop.spikes import Spikes, trusted
 
 Reals = NDArray[np.float64]
 
@@ -102,9 +102,15 @@ def values(plan: Plan, weights: Mapping[str, Reals], delays: Mapping[str, Reals]
 
 
 def forward(
-    plan: Plan, values: list[Values], inputs: Mapping[str, Spikes], until: float, decay: float
+    plan: Plan, values: list[Values], inputs: Mapping[str, Spikes], until: float, decay: float, is_mean: bool
 ) -> tuple[dict[str, Spikes], list[Fired]]:
-    """Run a chunk; return the spikes of every population that sends any, and what the backward pass needs."""
+    """Run a chunk; return the spikes of every population that sends any, and what the backward pass needs.
+
+    Parameters
+    ----------
+    decay : 1/s, of the weight of means of membranes
+    is_mean : whether they are asked for
+    """
     sent, memory = dict(inputs), []
     for stage, value in zip(plan.stages, values, strict=True):
         late = value.delay if stage.kind is Kind.LAYER else dict.fromkeys(stage.outside, 0.0)
@@ -117,7 +123,7 @@ def forward(
             [(k, len(s.time)) for k, (s, _, _) in zip(pre, parts, strict=True)],
             (),
         )
-        _run(stage, value, fired, until, decay)
+        _run(stage, value, fired, until, decay, is_mean)
         if stage.kind is not Kind.READOUT:
             _split(plan, stage, fired)
             sent |= fired.spikes
@@ -125,11 +131,11 @@ def forward(
     return sent, memory
 
 
-def _run(stage: Stage, value: Values, fired: Fired, until: float, decay: float) -> None:
+def _run(stage: Stage, value: Values, fired: Fired, until: float, decay: float, is_mean: bool) -> None:
     n, arrivals = stage.neuron, fired.arrivals
     if stage.kind is Kind.READOUT:
         fired.forward = readout.forward(
-            *arrivals, value.weight, value.delay, n.a, n.b, n.u_start, n.y_start, until, decay
+            *arrivals, value.weight, value.delay, n.a, n.b, n.u_start, n.y_start, until, decay, is_mean
         )
         return
     if stage.kind is Kind.LAYER:
@@ -175,7 +181,7 @@ def _split(plan: Plan, stage: Stage, fired: Fired) -> None:
     start, time, neuron = fired.forward[:3]
     if len(stage.offset) == 1:
         (name,) = stage.offset
-        fired.spikes[name] = Spikes(start, time, neuron, stage.n)
+        fired.spikes[name] = trusted(start, time, neuron, stage.n)
         fired.index[name] = None
         return
     sample = np.repeat(np.arange(len(start) - 1), np.diff(start))
@@ -183,7 +189,7 @@ def _split(plan: Plan, stage: Stage, fired: Fired) -> None:
         size = plan.network.populations[name].n
         chosen = np.flatnonzero((neuron >= low) & (neuron < low + size))
         own = np.searchsorted(sample[chosen], np.arange(len(start)))
-        fired.spikes[name] = Spikes(own, time[chosen], neuron[chosen] - low, size)
+        fired.spikes[name] = trusted(own, time[chosen], neuron[chosen] - low, size)
         fired.index[name] = chosen
 
 
@@ -216,7 +222,7 @@ class Peaks:
         arrivals = (own, time[entry], row[entry])
         n = stage.neuron
         found = readout.forward(
-            *arrivals, value.weight, np.zeros_like(value.weight), n.a, n.b, n.u_start, n.y_start, until, 0.0
+            *arrivals, value.weight, np.zeros_like(value.weight), n.a, n.b, n.u_start, n.y_start, until, 0.0, False
         )  # fmt: skip
         return Peaks(entry, arrivals, found, np.zeros((len(samples), stage.n)))
 

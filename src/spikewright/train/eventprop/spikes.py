@@ -67,10 +67,7 @@ class Spikes:
             if falls.any():
                 problems.add("spikes", "times of a sample are not sorted", cure="sort them first")
         problems.raise_as(TrainError)
-        for name, value in (("start", start), ("time", time), ("address", address)):
-            held = value.view()
-            held.flags.writeable = False
-            object.__setattr__(self, name, held)
+        _hold(self, start, time, address, self.size)
 
     @property
     def n(self) -> int:
@@ -122,7 +119,7 @@ class Spikes:
         count = self.start[chosen + 1] - self.start[chosen]
         start = np.concatenate([[0], np.cumsum(count)])
         entry = np.arange(start[-1]) + np.repeat(self.start[chosen] - start[:-1], count)
-        return Spikes(start, self.time[entry], self.address[entry], self.size)
+        return trusted(start, self.time[entry], self.address[entry], self.size)
 
     @property
     def sample(self) -> NDArray[np.int64]:
@@ -151,6 +148,29 @@ class Spikes:
             np.concatenate([p.address for p in parts]),
             parts[0].size,
         )
+
+
+def _hold(
+    spikes: Spikes,
+    start: NDArray[np.int64],
+    time: NDArray[np.float64],
+    address: NDArray[np.int64],
+    size: int,
+) -> None:
+    for name, value in (("start", start), ("time", time), ("address", address)):
+        held = value.view()
+        held.flags.writeable = False
+        object.__setattr__(spikes, name, held)
+    object.__setattr__(spikes, "size", size)
+
+
+def trusted(
+    start: NDArray[np.int64], time: NDArray[np.float64], address: NDArray[np.int64], size: int
+) -> Spikes:
+    """Return Spikes of arrays that were made here, and so need no check."""
+    made = object.__new__(Spikes)
+    _hold(made, start, time, address, size)
+    return made
 
 
 def as_spikes(given: Any, dt: float) -> Spikes:

@@ -14,6 +14,9 @@ from numba.extending import intrinsic
 
 _intrinsic: Any = intrinsic
 _compiled: Any = njit(cache=True, nogil=True, error_model="numpy")
+_reassociated: Any = njit(
+    cache=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"}
+)
 _contracted: Any = njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract"})
 
 
@@ -242,3 +245,26 @@ def sparse_gradient(sent, grad, lag, start, target, total):  # type: ignore[no-u
                 if value != 0:
                     for s in range(start[i], start[i + 1]):
                         total[s] += value * g[target[s]]
+
+
+@_compiled
+def gather_all(words, rows, out):  # type: ignore[no-untyped-def]
+    """Add to every row of `out` (rows, post) the rows of a matrix (pre, post) whose bits are set in its words."""
+    found = np.empty(64 * words.shape[1], np.int64)
+    for m in range(out.shape[0]):
+        count = listed(words[m], found)
+        gather(out[m], rows, found, 0, count, 0)
+
+
+@_reassociated
+def masked_product(grad, rows, mask, out):  # type: ignore[no-untyped-def]
+    """Write into `out` (rows, pre), where `mask` is not 0, `grad` (rows, post) times the transpose of `rows`."""
+    found = np.empty(mask.shape[1] + 1, np.int64)
+    for m in range(out.shape[0]):
+        g = grad[m]
+        for e in range(find(mask[m], found)):
+            row = rows[found[e]]
+            total = out[m, found[e]]
+            for j in range(g.size):
+                total += g[j] * row[j]
+            out[m, found[e]] = total

@@ -39,12 +39,14 @@ class Arrivals:
     steady : B N, the same in every step, or None
     bias : (N,), or None
     events : (projection, x T B K, weight (N, K), lag): products that are left to the kernel
+    masks : where the gradient of each x counts, T B K, or None: everywhere
     """
 
     outside: Tensor | None = None
     steady: Tensor | None = None
     bias: Tensor | None = None
     events: tuple[tuple[str, Tensor, Tensor, int], ...] = ()
+    masks: tuple[Tensor | None, ...] = ()
 
     def use(self) -> PortUse:
         """Return which of these there are."""
@@ -76,6 +78,7 @@ class Ended:
     values: Mapping[str, Mapping[str, Tensor]]
     waiting: Mapping[str, Tensor]
     products: Mapping[str, tuple[Choice, float]]
+    active: Mapping[str, Tensor]
 
 
 @dataclass(frozen=True)
@@ -93,6 +96,7 @@ class Populace:
     waiting : B N or None
     recorded : variables to keep
     history : L B N: what it sent before, where the group needs that
+    active : whether to tell where the surrogate's slope is not 0
     """
 
     population: Population
@@ -105,6 +109,7 @@ class Populace:
     waiting: Tensor | None
     recorded: tuple[str, ...]
     history: Tensor | None = field(default=None)
+    active: bool = False
 
 
 def inner_parts(module: Module, names: Sequence[str], weights: Slots) -> list[Recurrence] | None:
@@ -202,6 +207,9 @@ def run_group(
             for e, (projection, x, weight, _) in enumerate(a.events):
                 slots[f"x_{i}_{k}_{e}"], slots[f"w_{i}_{k}_{e}"] = x, weight
                 events.append(projection)
+            slots |= {
+                f"mask_{i}_{k}_{e}": mask for e, mask in enumerate(a.masks) if mask is not None
+            }
     key = (edges, tuple(slots), looped, tuple(_pattern(n, m, dtype) for n, m in members.items()))
     if key not in cache:
         plan = plan_of(members, inner, firing, looped=looped, dtype=dtype, half=half)
@@ -249,6 +257,7 @@ def run_group(
             )
             for e, (projection, (kind, found)) in enumerate(zip(events, choices, strict=True))
         },
+        {n: results[f"active_{i}"] for n, i in places.items() if members[n].active},
     )
 
 
@@ -264,6 +273,8 @@ def _pattern(name: str, m: Populace, dtype: torch.dtype) -> Any:
         *(name, m.population.n, dtype, m.recorded, m.trained, tuple(m.constants), constants, hold),
         tuple((p, a.use()) for p, a in m.arrivals.items()),
         None if m.history is None else len(m.history),
+        m.active,
+        tuple(mask is None for a in m.arrivals.values() for mask in a.masks),
     )  # fmt: skip
 
 
@@ -308,6 +319,7 @@ def plan_of(
             inputs += [f"bias_{i}_{k}"] if a.bias is not None else []
             for e in range(len(a.events)):
                 inputs += [f"x_{i}_{k}_{e}", f"w_{i}_{k}_{e}"]
+            inputs += [f"mask_{i}_{k}_{e}" for e, mask in enumerate(a.masks) if mask is not None]
     for i, m in enumerate(members.values()):
         model, kind = m.population.model, np.dtype(number)
         straight = straighten(
@@ -321,6 +333,7 @@ def plan_of(
             recorded=tuple(_state(m.recorded)),
             inner=any(q.pre == i for q in edges),
             number=number,
+            active=m.active,
         )
         made.append(
             Member(
@@ -329,6 +342,7 @@ def plan_of(
                 tuple(_state(m.recorded)),
                 model.is_graded or not model.is_spiking,
                 0 if m.history is None else len(m.history),
+                m.active,
             )
         )
         values = {c: float(x) for c, x in m.step.constants.items() if not x.ndim}

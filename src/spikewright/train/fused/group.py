@@ -67,6 +67,7 @@ class Member:
     recorded : state variables that are kept
     graded : whether what it sends can be another number than 1
     past : steps before the first whose output can still arrive inside the group
+    active : whether to tell where the surrogate's slope is not 0
     """
 
     rows: Rows
@@ -74,6 +75,7 @@ class Member:
     recorded: tuple[str, ...]
     graded: bool
     past: int
+    active: bool = False
 
 
 @dataclass(frozen=True)
@@ -147,107 +149,136 @@ def _version() -> str:
 HEAD = "@njit(cache=True, nogil=True, error_model='numpy')"
 
 
+class _Taken:
+    """Arrays that a kernel takes, in the order in which they are first asked for."""
+
+    def __init__(self, *names: str) -> None:
+        self.names = list(names)
+
+    def __call__(self, name: str, *, of: str = "") -> str:
+        """Take an array; return it, or a part of it."""
+        if name not in self.names:
+            self.names.append(name)
+        return name + of
+
+    def all(self, name: str, number: int, *, of: str = "") -> list[str]:
+        """Take `<name>_0` to `<name>_<number - 1>`; return their parts."""
+        return [self(f"{name}_{x}", of=of) for x in range(number)]
+
+    def matrix(self, number: int, q: Inner) -> str:
+        """Take the weights of a projection inside the group; return them as arguments."""
+        names = ("weight",) if q.dense else ("start", "target", "weight")
+        return ", ".join(self(f"{name}_{number}") for name in names)
+
+
+EACH, SAMPLE, NEURON = "[t, b, o:z]", "[b, o:z]", "[o:z]"
+"""Parts of arrays for one row of neurons: of `T B N`, `B N` and `N`."""
+
+
+def _strips(size: str, width: int, loop: list[str]) -> list[str]:
+    """Return lines that run a loop over time for every sample, strip by strip."""
+    return [
+        "    for b in range(low, high):",
+        f"        for o in range(0, {size}, {width}):",
+        f"            n = min({width}, {size} - o)",
+        "            z = o + n",
+        *(f"            {x}" for x in loop),
+    ]
+
+
+def _text(name: str, take: _Taken, setup: list[str], loops: list[str]) -> str:
+    head = f"def {name}(low, high, steps, batch, {', '.join(take.names)}):"
+    return "\n".join([HEAD, head, *(f"    {x}" for x in setup), *loops])
+
+
 def _forward(shape: Shape) -> tuple[str, tuple[str, ...]]:
-    arguments: list[str] = []
-    setup: list[str] = []
-    body: list[str] = []
-    sources = {q.pre for q in shape.inner}
-    strip = not shape.looped
-    if any(use.events for m in shape.members for use in m.ports):
-        setup.append("listing = np.empty(longest + 64, np.int64)")
-        arguments.append("longest")
+    take, setup, body = _Taken(), [], []
+    senders = sorted({q.pre for q in shape.inner})
+    gathers = any(use.events for m in shape.members for use in m.ports)
+    if gathers:
+        setup.append(f"listing = np.empty({take('longest')} + 64, np.int64)")
     for i, m in enumerate(shape.members):
-        step = m.rows.step
-        arguments += [f"numbers_{i}", f"sent_{i}"]
-        at = "[t, b, o:z]"
-        call = ["n", f"numbers_{i}"]
+        step, call = m.rows.step, ["n", take(f"numbers_{i}")]
+        sent = take(f"sent_{i}")
         if shape.looped:
-            body += [f"o, z = 0, sent_{i}.shape[2]", "n = z"]
-        for k, use in enumerate(m.ports):
-            alone = use.outside != use.steady and not use.bias and not use.events
-            inner = [
-                (number, q) for number, q in enumerate(shape.inner) if (q.post, q.port) == (i, k)
-            ]
-            arguments += [f"outside_{i}_{k}"] if use.outside else []
-            arguments += [f"steady_{i}_{k}"] if use.steady else []
-            arguments += [f"bias_{i}_{k}"] if use.bias else []
-            if alone and not inner:
-                call.append(f"outside_{i}_{k}{at}" if use.outside else f"steady_{i}_{k}[b, o:z]")
-                continue
-            total = f"total_{i}_{k}"
-            setup.append(f"room_{i}_{k} = np.empty(sent_{i}.shape[2], NUMBER)")
-            body.append(f"{total} = room_{i}_{k}[:n]")
-            body.append(f"{total}[:] = {f'bias_{i}_{k}[o:z]' if use.bias else 'NUMBER(0)'}")
-            if use.outside:
-                body.append(f"add_row({total}, outside_{i}_{k}{at})")
-            if use.steady:
-                body.append(f"add_row({total}, steady_{i}_{k}[b, o:z])")
-            for e, lag in enumerate(use.events):
-                arguments += [f"words_{i}_{k}_{e}", f"rows_{i}_{k}_{e}"]
-                early = f"t - {lag}" if lag else "t"
-                lines = [
-                    f"count = listed(words_{i}_{k}_{e}[({early}) * batch + b], listing)",
-                    f"gather({total}, rows_{i}_{k}_{e}, listing, 0, count, o)",
-                ]
-                body += [f"if t >= {lag}:", *(f"    {x}" for x in lines)] if lag else lines
-            for number, q in inner:
-                body += _arrivals(shape, number, q, total)
-            call.append(total)
-        for number, q in enumerate(shape.inner):
-            if q.post == i:
-                arguments += (
-                    [f"weight_{number}"]
-                    if q.dense
-                    else [f"start_{number}", f"target_{number}", f"weight_{number}"]
-                )
-        for x in range(len(step.noise)):
-            arguments.append(f"noise_{i}_{x}")
-            call.append(f"noise_{i}_{x}{at}")
-        for x in range(len(step.variables)):
-            arguments.append(f"state_{i}_{x}")
-            call.append(f"state_{i}_{x}[b, o:z]")
+            body += [f"o, z = 0, {sent}.shape[2]", "n = z"]
+        for k in range(len(m.ports)):
+            call.append(_port(shape, i, k, take, setup, body))
+        call += take.all(f"noise_{i}", len(step.noise), of=EACH)
+        call += take.all(f"state_{i}", len(step.variables), of=SAMPLE)
         if step.waits:
-            arguments += [f"waiting_{i}", f"hold_{i}"]
-            call += [f"waiting_{i}[b, o:z]", f"hold_{i}[o:z]"]
-        for x in range(len(step.arrays)):
-            arguments.append(f"own_{i}_{x}")
-            call.append(f"own_{i}_{x}[o:z]")
-        call.append(f"sent_{i}{at}")
-        for x in range(len(m.rows.tapes)):
-            arguments.append(f"tape_{i}_{x}")
-            call.append(f"tape_{i}_{x}{at}")
-        if m.rows.flagged:
-            arguments.append(f"flag_{i}")
-            call.append(f"flag_{i}{at}")
-        for x in range(len(m.recorded)):
-            arguments.append(f"record_{i}_{x}")
-            call.append(f"record_{i}_{x}{at}")
-        lines = [f"{m.rows.name}_forward({', '.join(call)})"]
-        if i in sources:
+            call += [take(f"waiting_{i}", of=SAMPLE), take(f"hold_{i}", of=NEURON)]
+        call += take.all(f"own_{i}", len(step.arrays), of=NEURON)
+        call.append(take(f"sent_{i}", of=EACH))
+        call += _kept(i, m, take)
+        call += take.all(f"record_{i}", len(m.recorded), of=EACH)
+        call += [take(f"active_{i}", of=EACH)] if m.active else []
+        body.append(f"{m.rows.name}_forward({', '.join(call)})")
+        if i in senders:
             depth = m.past + 1
-            arguments.append(f"past_{i}")
+            take(f"past_{i}")
             setup += [
-                f"found_{i} = np.empty(({depth}, sent_{i}.shape[2]), np.int64)",
+                f"found_{i} = np.empty(({depth}, {sent}.shape[2]), np.int64)",
                 f"counts_{i} = np.zeros({depth}, np.int64)",
             ]
-            lines += [
+            body += [
                 f"slot = (t + {m.past}) % {depth}",
-                f"counts_{i}[slot] = find(sent_{i}[t, b], found_{i}[slot])",
+                f"counts_{i}[slot] = find({sent}[t, b], found_{i}[slot])",
             ]
-        body += lines
-    return _wrapped("forward", shape, arguments, setup, body, strip), tuple(
-        dict.fromkeys(arguments)
-    )
+    loop = ["for t in range(steps):", *(f"    {x}" for x in body)]
+    if not shape.looped:
+        loops = _strips("sent_0.shape[2]", EVENT_STRIP if gathers else STRIP, loop)
+        return _text("forward", take, setup, loops), tuple(take.names)
+    loops = ["    for b in range(low, high):"]
+    for i in senders:
+        loops += [
+            f"        for h in range({shape.members[i].past}):",
+            f"            counts_{i}[h] = find(past_{i}[h, b], found_{i}[h])",
+        ]
+    loops += [f"        {x}" for x in loop]
+    return _text("forward", take, setup, loops), tuple(take.names)
 
 
-def _arrivals(shape: Shape, number: int, q: Inner, total: str) -> list[str]:
+def _kept(i: int, m: Member, take: _Taken) -> list[str]:
+    """Return what is kept for the backward pass."""
+    flag = [take(f"flag_{i}", of=EACH)] if m.rows.flagged else []
+    return take.all(f"tape_{i}", len(m.rows.tapes), of=EACH) + flag
+
+
+def _port(shape: Shape, i: int, k: int, take: _Taken, setup: list[str], body: list[str]) -> str:
+    """Add lines that sum up what reaches a port; return where the sum stands."""
+    use, place = shape.members[i].ports[k], f"{i}_{k}"
+    inner = [(x, q) for x, q in enumerate(shape.inner) if (q.post, q.port) == (i, k)]
+    parts = [take(f"outside_{place}", of=EACH)] if use.outside else []
+    parts += [take(f"steady_{place}", of=SAMPLE)] if use.steady else []
+    if len(parts) == 1 and not (use.bias or use.events or inner):
+        return parts[0]
+    total = f"total_{place}"
+    setup.append(f"room_{place} = np.empty(sent_{i}.shape[2], NUMBER)")
+    body.append(f"{total} = room_{place}[:n]")
+    start = take(f"bias_{place}", of=NEURON) if use.bias else "NUMBER(0)"
+    body.append(f"{total}[:] = {start}")
+    body += [f"add_row({total}, {part})" for part in parts]
+    for e, lag in enumerate(use.events):
+        words, rows = take(f"words_{place}_{e}"), take(f"rows_{place}_{e}")
+        early = f"t - {lag}" if lag else "t"
+        lines = [
+            f"count = listed({words}[({early}) * batch + b], listing)",
+            f"gather({total}, {rows}, listing, 0, count, o)",
+        ]
+        body += [f"if t >= {lag}:", *(f"    {x}" for x in lines)] if lag else lines
+    for number, q in inner:
+        body += _arrivals(shape, q, total, take.matrix(number, q))
+    return total
+
+
+def _arrivals(shape: Shape, q: Inner, total: str, matrix: str) -> list[str]:
     pre = shape.members[q.pre]
     slot = f"(t + {pre.past - q.lag}) % {pre.past + 1}"
     which, n = f"found_{q.pre}[{slot}]", f"counts_{q.pre}[{slot}]"
     if q.dense and not pre.graded:
-        return [f"gather({total}, weight_{number}, {which}, 0, {n}, 0)"]
+        return [f"gather({total}, {matrix}, {which}, 0, {n}, 0)"]
     name = "gather_graded" if q.dense else "scatter"
-    matrix = f"weight_{number}" if q.dense else f"start_{number}, target_{number}, weight_{number}"
 
     def call(sent: str) -> str:
         return f"{name}({total}, {matrix}, {which}, {n}, {sent})"
@@ -262,130 +293,59 @@ def _arrivals(shape: Shape, number: int, q: Inner, total: str) -> list[str]:
     ]
 
 
-def _wrapped(
-    name: str, shape: Shape, arguments: list[str], setup: list[str], body: list[str], strip: bool
-) -> str:
-    head = f"def {name}(low, high, steps, batch, {', '.join(dict.fromkeys(arguments))}):"
-    lines = [HEAD, head, *(f"    {x}" for x in setup), "    for b in range(low, high):"]
-    if strip:
-        events = any(use.events for m in shape.members for use in m.ports)
-        lines += [
-            f"        for o in range(0, sent_0.shape[2], {EVENT_STRIP if events else STRIP}):",
-            f"            n = min({EVENT_STRIP if events else STRIP}, sent_0.shape[2] - o)",
-            "            z = o + n",
-            "            for t in range(steps):",
-            *(f"                {x}" for x in body),
-        ]
-        return "\n".join(lines)
-    for i in sorted({q.pre for q in shape.inner}):
-        past = shape.members[i].past
-        lines += [
-            f"        for h in range({past}):",
-            f"            counts_{i}[h] = find(past_{i}[h, b], found_{i}[h])",
-        ]
-    lines.append("        for t in range(steps):")
-    for line in body:
-        lines.append(f"            {line}")
-    return "\n".join(lines)
-
-
 def _backward(shape: Shape) -> tuple[str, tuple[str, ...]]:
-    arguments: list[str] = []
-    setup: list[str] = []
-    body: list[str] = []
-    at = "[t, b, o:z]"
-    consumers: dict[int, list[tuple[int, Inner]]] = {}
+    take, setup, body = _Taken(), [], []
+    consumers: dict[int, list[tuple[Inner, str]]] = {}
     for number, q in enumerate(shape.inner):
-        consumers.setdefault(q.pre, []).append((number, q))
-        arguments += (
-            [f"weight_{number}"]
-            if q.dense
-            else [f"start_{number}", f"target_{number}", f"weight_{number}"]
-        )
+        consumers.setdefault(q.pre, []).append((q, take.matrix(number, q)))
     for i in reversed(range(len(shape.members))):
         m = shape.members[i]
-        step = m.rows.step
-        arguments += [f"numbers_{i}", f"grad_sent_{i}"]
-        call = ["n", f"numbers_{i}", f"grad_sent_{i}{at}"]
-        lines: list[str] = []
+        step, call = m.rows.step, ["n", take(f"numbers_{i}")]
+        call.append(take(f"grad_sent_{i}", of=EACH))
         if i in consumers:
-            arguments.append(f"grad_past_{i}")
+            take(f"grad_past_{i}")
             setup.append(f"inner_{i} = np.zeros(({TILE}, grad_sent_{i}.shape[2]), NUMBER)")
-            lines.append(f"inner_{i}[:] = NUMBER(0)")
-            for number, q in consumers[i]:
+            body.append(f"inner_{i}[:] = NUMBER(0)")
+            for q, matrix in consumers[i]:
                 late = f"t + {q.lag}" if q.lag else "t"
-                spreading = _spread(i, number, q, late)
-                lines += [f"if {late} < steps:", f"    {spreading}"] if q.lag else [spreading]
+                spreading = _spread(i, q, matrix, late)
+                body += [f"if {late} < steps:", f"    {spreading}"] if q.lag else [spreading]
             call.append(f"inner_{i}[b - first]")
-        for x in range(len(m.recorded)):
-            arguments.append(f"grad_record_{i}_{x}")
-            call.append(f"grad_record_{i}_{x}{at}")
-        for x in m.rows.noise_back:
-            number = step.noise.index(x)
-            arguments.append(f"noise_{i}_{number}")
-            call.append(f"noise_{i}_{number}{at}")
-        for x in range(len(m.rows.tapes)):
-            arguments.append(f"tape_{i}_{x}")
-            call.append(f"tape_{i}_{x}{at}")
-        if m.rows.flagged:
-            arguments.append(f"flag_{i}")
-            call.append(f"flag_{i}{at}")
-        for x in range(len(step.arrays)):
-            arguments.append(f"own_{i}_{x}")
-            call.append(f"own_{i}_{x}[o:z]")
-        for x in range(len(step.variables)):
-            arguments.append(f"bars_{i}_{x}")
-            call.append(f"bars_{i}_{x}[b, o:z]")
-        for k in range(len(m.ports)):
-            arguments.append(f"grad_{i}_{k}")
-            call.append(f"grad_{i}_{k}{at}")
-        for x in range(len(m.rows.trained)):
-            arguments.append(f"total_{i}_{x}")
-            call.append(f"total_{i}_{x}[o:z]")
+        call += take.all(f"grad_record_{i}", len(m.recorded), of=EACH)
+        noise = [step.noise.index(x) for x in m.rows.noise_back]
+        call += [take(f"noise_{i}_{x}", of=EACH) for x in noise]
+        call += _kept(i, m, take)
+        call += take.all(f"own_{i}", len(step.arrays), of=NEURON)
+        call += take.all(f"bars_{i}", len(step.variables), of=SAMPLE)
+        call += take.all(f"grad_{i}", len(m.ports), of=EACH)
+        call += take.all(f"total_{i}", len(m.rows.trained), of=NEURON)
         running = f"{m.rows.name}_backward({', '.join(call)})"
         if shape.looped:
-            lines += [
-                f"o, z = 0, grad_sent_{i}.shape[2]",
-                "n = z",
-                "for b in range(first, last):",
-                f"    {running}",
-            ]
+            body += [f"o, z = 0, grad_sent_{i}.shape[2]", "n = z"]
+            body += ["for b in range(first, last):", f"    {running}"]
         else:
-            lines.append(running)
-        body += lines
-    head = f"def backward(low, high, steps, batch, {', '.join(dict.fromkeys(arguments))}):"
-    text = [HEAD, head, *(f"    {x}" for x in setup)]
+            body.append(running)
+    loop = ["for t in range(steps - 1, -1, -1):", *(f"    {x}" for x in body)]
     if not shape.looped:
-        text += [
-            "    for b in range(low, high):",
-            f"        for o in range(0, grad_sent_0.shape[2], {STRIP}):",
-            f"            n = min({STRIP}, grad_sent_0.shape[2] - o)",
-            "            z = o + n",
-            "            for t in range(steps - 1, -1, -1):",
-            *(f"                {x}" for x in body),
-        ]
-        return "\n".join(text), tuple(dict.fromkeys(arguments))
-    text += [
+        loops = _strips("grad_sent_0.shape[2]", STRIP, loop)
+        return _text("backward", take, setup, loops), tuple(take.names)
+    loops = [
         f"    for first in range(low, high, {TILE}):",
         f"        last = min(high, first + {TILE})",
-        "        for t in range(steps - 1, -1, -1):",
-        *(f"            {x}" for x in body),
+        *(f"        {x}" for x in loop),
     ]
     for i, users in sorted(consumers.items()):
         past = shape.members[i].past
-        text.append(f"        for h in range({past}):")
-        text.append(f"            inner_{i}[:] = NUMBER(0)")
-        for number, q in users:
+        loops += [f"        for h in range({past}):", f"            inner_{i}[:] = NUMBER(0)"]
+        for q, matrix in users:
             late = f"h - {past - q.lag}"
-            text.append(f"            if {late} >= 0 and {late} < steps:")
-            text.append(f"                {_spread(i, number, q, late)}")
-        text.append("            for b in range(first, last):")
-        text.append(f"                grad_past_{i}[h, b] = inner_{i}[b - first]")
-    return "\n".join(text), tuple(dict.fromkeys(arguments))
+            loops.append(f"            if {late} >= 0 and {late} < steps:")
+            loops.append(f"                {_spread(i, q, matrix, late)}")
+        loops.append("            for b in range(first, last):")
+        loops.append(f"                grad_past_{i}[h, b] = inner_{i}[b - first]")
+    return _text("backward", take, setup, loops), tuple(take.names)
 
 
-def _spread(i: int, number: int, q: Inner, when: str) -> str:
-    into = f"inner_{i}, grad_{q.post}_{q.port}, {when}, first, last"
-    if q.dense:
-        return f"spread({into}, weight_{number})"
-    return f"spread_sparse({into}, start_{number}, target_{number}, weight_{number})"
+def _spread(i: int, q: Inner, matrix: str, when: str) -> str:
+    name = "spread" if q.dense else "spread_sparse"
+    return f"{name}(inner_{i}, grad_{q.post}_{q.port}, {when}, first, last, {matrix})"

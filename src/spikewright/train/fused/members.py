@@ -52,6 +52,7 @@ class Fused:
         batch: int,
         seed: int,
         first_sample: int,
+        active: Mapping[str, Tensor],
     ) -> None:
         self.module, self.names, self.looped = module, tuple(names), looped
         self.arrays, self.sent, self.state, self.is_start = arrays, sent, state, is_start
@@ -59,6 +60,7 @@ class Fused:
         self.instance, self.kept = instance, kept
         self.steps, self.batch = steps, batch
         self.seed, self.first_sample = seed, first_sample
+        self.active = active
         self.like = next(module.parameters())
         self.products: dict[str, tuple[Choice, float]] = {}
 
@@ -106,6 +108,7 @@ class Fused:
             {n: {v: shaped(n, x) for v, x in xs.items()} for n, xs in found.values.items()},
             {n: shaped(n, x.detach()) for n, x in found.waiting.items()},
             {**found.products, **self.products},
+            found.active,
         )
 
     def _member(self, name: str) -> Populace:
@@ -150,6 +153,9 @@ class Fused:
             {v: t.reshape(self.batch, n) for v, t in self.state.values[name].items()},
             None if waiting is None else waiting.reshape(self.batch, n),
             tuple(self.kept.get(name, ())),
+            active=module.firing.active_only
+            and population.model.is_spiking
+            and not population.model.is_graded,
         )
 
     def _arrivals(self, name: str) -> dict[str, Arrivals]:
@@ -160,6 +166,7 @@ class Fused:
         steady: dict[str, Tensor] = {}
         bias: dict[str, Tensor] = {}
         events: dict[str, list[tuple[str, Tensor, Tensor, int]]] = {}
+        masks: dict[str, list[Tensor | None]] = {}
 
         def add(totals: dict[str, Tensor], port: str, x: Tensor) -> None:
             totals[port] = totals[port] + x if port in totals else x
@@ -185,11 +192,13 @@ class Fused:
                     continue
                 is_kernels = q in self.weights and is_gathered(projection.topology)
                 if mask is None and is_kernels:
+                    active = self.active.get(projection.pre)
                     if lag and not self.is_start:
-                        x, lag = self._shifted(projection.pre, lag), 0
+                        x, lag, active = self._shifted(projection.pre, lag), 0, None
                     if lag < self.steps:
                         weight = self.weights[q]
                         events.setdefault(port, []).append((q, x.flatten(2), weight, lag))
+                        masks.setdefault(port, []).append(active)
                     continue
                 if lag:
                     x = self._shifted(projection.pre, lag)
@@ -203,7 +212,11 @@ class Fused:
                 add(outside, port, given.flatten(2))
         return {
             port: Arrivals(
-                outside.get(port), steady.get(port), bias.get(port), tuple(events.get(port, ()))
+                outside.get(port),
+                steady.get(port),
+                bias.get(port),
+                tuple(events.get(port, ())),
+                tuple(masks.get(port, ())),
             )
             for port in population.model.inputs
             if any(port in kind for kind in (outside, steady, bias, events))

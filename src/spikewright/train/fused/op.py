@@ -14,9 +14,8 @@ from weakref import WeakValueDictionary
 import torch
 from torch import Tensor
 
-from spikewright.errors import MissingExtra
 from spikewright.train.fused.plan import Plan
-from spikewright.train.fused.triton_device import takes
+from spikewright.train.fused.triton_device import require, takes
 
 _numbers = count(1)
 _plans: WeakValueDictionary[int, Plan] = WeakValueDictionary()
@@ -32,6 +31,7 @@ def number_of(plan: Plan) -> int:
 @torch.library.custom_op("spikewright::run", mutates_args=())
 def run(plan: int, steps: int, batch: int, tensors: list[Tensor]) -> list[Tensor]:
     """Run a group over all time steps; tensors as `Plan.inputs`, result as `Plan.outputs`."""
+    require(tensors[0].device)
     return _on(plan, tensors).forward(steps, batch, tensors)
 
 
@@ -45,12 +45,7 @@ def _run_fake(plan: int, steps: int, batch: int, tensors: list[Tensor]) -> list[
 
 def _on(plan: int, tensors: Sequence[Tensor]) -> Any:
     """Return a plan, or its twin on the device of its tensors."""
-    device = tensors[0].device
-    if takes(device):
-        return _plans[plan].twin
-    if device.type != "cpu":
-        raise MissingExtra(f"neurons on a device {device.type!r}", "Triton", "gpu")
-    return _plans[plan]
+    return _plans[plan].twin if takes(tensors[0].device) else _plans[plan]
 
 
 def outputs(plan: int, steps: int, batch: int, tensors: Sequence[Tensor]) -> dict[str, Any]:

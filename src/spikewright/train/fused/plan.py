@@ -19,7 +19,7 @@ from torch import Tensor
 
 from spikewright.train.fused import bits
 from spikewright.train.fused.group import Inner, PortUse, Shape, kernels
-from spikewright.train.fused.products import Choice, choose, count, product
+from spikewright.train.fused.products import Choice, back_product, choose, count, product
 
 
 @dataclass(frozen=True)
@@ -85,6 +85,8 @@ class Plan:
                 found[f"state_{i}_{x}"] = (batch, n), self.dtype
             if step.waits:
                 found[f"waiting_{i}"] = (batch, n), self.dtype
+            if m.active:
+                found[f"active_{i}"] = (steps, batch, n), torch.uint8
             for x in range(len(m.rows.tapes)):
                 kept[f"tape_{i}_{x}"] = (steps, batch, n), self.dtype
             if m.rows.flagged:
@@ -251,7 +253,10 @@ class Plan:
                             early = x[: steps - lag].flatten(0, 1)
                             found[f"w_{i}_{k}_{e}"] = product(late.t(), early.t(), choice)
                     if f"x_{i}_{k}_{e}" in wanted:
-                        back = product(late, w.t(), choice).view(steps - lag, batch, -1)
+                        mask = given.get(f"mask_{i}_{k}_{e}")
+                        mask = None if mask is None else mask[: steps - lag]
+                        back = back_product(late, w, choice, mask)
+                        back = back.view(steps - lag, batch, -1)
                         found[f"x_{i}_{k}_{e}"] = _early(back, lag)
             for x in range(len(m.rows.step.variables)):
                 found[f"state_{i}_{x}"] = bars[f"state_{i}_{x}"]

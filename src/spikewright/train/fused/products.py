@@ -34,10 +34,16 @@ class Choice(enum.Enum):
 
 UNCOUNTED = -1
 """Stands for the number of entries that are not 0 where it was not counted: on a GPU."""
-DENSITY = 0.12
-"""Share of entries that are not 0 up to which spikes are gathered."""
-HALF_DENSITY = 0.1
-"""The same where the dense product may be in bfloat16. Measured: between 0.1 and 0.2, layers of 512 and 1024."""
+DENSITY = 0.15
+"""Share of entries that are not 0 up to which spikes are gathered.
+
+Measured with layers of 128 to 1024, 8000 rows, one thread: the crossing is between 0.1 and 0.2
+(`benchmarks/results/train_products.json`).
+"""
+HALF_DENSITY = 0.06
+"""The same where the dense product may be in bfloat16: the crossing is between 0.05 and 0.1."""
+ACTIVE_DENSITY = 0.1
+"""Share of neurons with a slope up to which a gradient is calculated for them only."""
 
 
 def count(x: Tensor, words: NDArray[np.uint64]) -> NDArray[np.int64]:
@@ -77,3 +83,20 @@ def product(x: Tensor, weight: Tensor, choice: Choice) -> Tensor:
     if linear is None or x.dtype != torch.float32 or not len(x):
         return x @ weight.t()
     return linear(x.contiguous(), weight.contiguous(), None, "none", [], "")  # type: ignore[no-any-return]
+
+
+def back_product(grad: Tensor, weight: Tensor, choice: Choice, mask: Tensor | None) -> Tensor:
+    """Return `grad @ weight`, (rows, pre), of grad (rows, post) and weight (post, pre).
+
+    Parameters
+    ----------
+    mask : T B pre, bytes: where the result counts; elsewhere it may be 0
+    """
+    if mask is not None:
+        flat = mask.flatten(0, 1).numpy()
+        if np.count_nonzero(flat) <= ACTIVE_DENSITY * flat.size:
+            out = np.zeros(flat.shape, grad.numpy().dtype)
+            rows = weight.t().contiguous().numpy()
+            bits.masked_product(grad.contiguous().numpy(), rows, flat, out)
+            return torch.from_numpy(out)
+    return product(grad, weight.t(), choice)

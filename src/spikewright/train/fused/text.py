@@ -64,6 +64,7 @@ def rows(
     recorded: tuple[str, ...],
     inner: bool,
     number: str,
+    active: bool = False,
 ) -> Rows:
     """Return the row kernels of a population.
 
@@ -75,6 +76,7 @@ def rows(
     recorded : state variables that are kept after the reset
     inner : whether gradients reach what is sent from inside the group too
     number : "float32" or "float64"
+    active : whether to tell where the surrogate's slope is not 0
 
     Raises
     ------
@@ -82,12 +84,27 @@ def rows(
     """
     backward = adjoint(step, {*step.variables, *step.ports, *trained})
     taped, again = tape(step, backward.needed)
-    writer = _Writer(name, step, rule, backward, taped, again, trained, recorded, inner, number)
+    writer = _Writer(
+        name, step, rule, backward, taped, again, trained, recorded, inner, number, active
+    )
     return writer.rows()
 
 
 _LOCALS = (
-    *("numbers", "i", "n", "one", "zero", "waiting", "hold", "sent", "tape_flag", "fired", "grad"),
+    *(
+        "numbers",
+        "i",
+        "n",
+        "one",
+        "zero",
+        "waiting",
+        "hold",
+        "sent",
+        "tape_flag",
+        "fired",
+        "grad",
+        "active",
+    ),
     *("grad_sent", "grad_inner", "spike", "bar_spike", "bar_sent", "bar_margin", "change"),
 )
 """Names of the kernels' own, which none of a model may have."""
@@ -106,12 +123,13 @@ class _Writer:
         recorded: tuple[str, ...],
         inner: bool,
         number: str,
+        active: bool,
     ) -> None:
         self.name, self.step, self.rule, self.back = name, step, rule, back
         self.flagged = "_ref" in taped
         self.taped = tuple(n for n in taped if n != "_ref")
         self.again, self.trained, self.recorded, self.inner = again, trained, recorded, inner
-        self.number = number
+        self.number, self.active = number, active
         fields = tuple(f"surrogate_{f}" for f in vars(rule.surrogate))
         self.scalars = (*step.scalars, *(fields if step.margin is not None else ()), "scale_")
         self.noise_back = tuple(n for n in step.noise if n in back.needed)
@@ -166,6 +184,7 @@ class _Writer:
         arguments += ["sent", *(f"tape_{i}" for i in range(len(self.taped)))]
         arguments += ["tape_flag"] if self.flagged else []
         arguments += [name(v, "record") for v in self.recorded]
+        arguments += ["active"] if self.active else []
         lines = [f"{name(c)} = {name(c, 'own')}[i]" for c in step.arrays]
         lines += [f"{name(p)} = {name(p, 'port')}[i]" for p in step.ports]
         lines += [f"{name(x)} = {name(x, 'noise')}[i]" for x in step.noise]
@@ -193,6 +212,10 @@ class _Writer:
                     value = f"({text(r.tree)})"
                 lines.append(f"{name(r.variable, 'after')} = {value} if fired else {before}")
                 after[r.variable] = ""
+            if self.active and step.margin is not None:
+                lines.append(f"{name('margin_')} = ({text(step.margin)}) * scale_")
+                ready = "" if step.ready is None else f" and {text(step.ready)}"
+                lines.append(f"active[i] = uint8(({text(self._slope())}) != zero{ready})")
             if step.waits:
                 left = name("_ref")
                 lines.append(

@@ -22,6 +22,14 @@ LANES = 32
 BLOCK = 128
 """Neurons of a program where there are many."""
 MANY = 1 << 16
+AHEAD = 8
+"""Rows that are fetched ahead of time, one after the other, because a step takes less time than memory takes to answer."""
+AHEAD_BYTES = 1 << 14
+"""Shared memory of a program for rows that were fetched, at most: a processor holds several programs."""
+
+
+EXACT = {"enable_fp_fusion": False}
+"""No fused multiply-adds, so that spikes are those of the CPU."""
 
 
 @dataclass(frozen=True)
@@ -44,12 +52,14 @@ class Kernel:
         arguments = (first, last, n, size, numbers, *arrays)
         if not numbers.is_cuda:
             with np.errstate(all="ignore"):
-                _interpreted(self.native)[(1,)](*arguments, _BLOCK=1 << (size - 1).bit_length())
+                block = 1 << (size - 1).bit_length()
+                _interpreted(self.native)[(1,)](*arguments, _BLOCK=block, _AHEAD=1)
             return
         block = LANES if size < MANY else BLOCK
-        # without fused multiply-adds, so that spikes are those of the CPU
-        options = {"num_warps": block // LANES, "enable_fp_fusion": False}
-        self.native[(-(-size // block),)](*arguments, _BLOCK=block, **options)
+        row = max(1, self.text.n_read) * block * numbers.element_size()
+        ahead = 1 if last - first == 1 else max(2, min(AHEAD, AHEAD_BYTES // row))
+        grid = (-(-size // block),)
+        self.native[grid](*arguments, _BLOCK=block, _AHEAD=ahead, num_warps=block // LANES, **EXACT)
 
 
 @lru_cache(maxsize=512)

@@ -13,7 +13,6 @@ Range reduction and polynomial of exp: as in `engines.single`.
 """
 
 # mypy: disable-error-code="untyped-decorator,no-untyped-def"
-# ruff: noqa: D103
 
 from __future__ import annotations
 
@@ -61,7 +60,7 @@ def exprel(x):
     else:
         near = x * 0.0 + 1.0
         for k in tl.static_range(15):  # 0.5^15 / 16! is less than half a unit in the last place
-            near = 1.0 + near * x / (16 - k)
+            near = 1.0 + near * (x * (1.0 / (16 - k)))
     return tl.where(tl.abs(x) < 0.5, near, far)
 
 

@@ -163,7 +163,7 @@ class TritonPlan:
     ) -> Ready:
         key = (i, text.literals, direction, device)
         if key not in self._numbers:
-            own = self.plan.numbers[i][direction]
+            own = self.plan.numbers[i][direction][: len(self.plan.shape.members[i].rows.scalars)]
             numbers = np.concatenate((own, np.array(text.literals, own.dtype)))
             self._numbers[key] = torch.from_numpy(numbers).to(device)
         n = self.plan.sizes[i]

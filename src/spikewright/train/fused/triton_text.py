@@ -17,7 +17,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
-from spikewright.errors import ModelError
 from spikewright.train.fused import triton_math
 from spikewright.train.fused.group import PortUse
 from spikewright.train.fused.text import Rows
@@ -60,12 +59,21 @@ class Use:
 
 @dataclass(frozen=True)
 class Text:
-    """A kernel: its source, the arrays it takes after `first, last, n, size, numbers`, and numbers that it takes more."""
+    """A kernel.
+
+    Parameters
+    ----------
+    name, source : of its function
+    slots : the arrays it takes after `first, last, n, size, numbers`
+    literals : the numbers it takes after those of `Rows.scalars`
+    n_read : rows that it reads in every step
+    """
 
     name: str
     source: str
     slots: tuple[str, ...]
     literals: tuple[float, ...]
+    n_read: int
 
 
 @lru_cache(maxsize=512)
@@ -131,16 +139,16 @@ def _translated(
 ) -> Text:
     row = ast.parse((rows.forward, rows.backward)[direction]).body[0]
     if not isinstance(row, ast.FunctionDef) or len(row.args.args) != len(taken) + 2:
-        raise ModelError(f"{rows.name}: the row kernel takes other arrays than the twin knows of")
+        raise TypeError(f"{rows.name}: the row kernel takes other arrays than its twin knows of")
     arrays = {a.arg: slots for a, slots in zip(row.args.args[2:], taken, strict=True)}
-    writer = _Writer(arrays, number, len(rows.scalars) + len(rows.literals[direction]))
+    writer = _Writer(arrays, number, len(rows.scalars), rows.literals[direction])
     writer.body(row)
     slots = [slot for parts in taken for slot in parts]
     names = ["first", "last", "n", "size", "numbers", *(name for name, _ in slots)]
     start, step = (("_first.to(tl.int64)", "+"), ("(_last.to(tl.int64) - 1)", "-"))[direction]
     lines = [
         '@triton.jit(do_not_specialize=["_first", "_last"])',
-        f"def {row.name}({', '.join(f'_{n}' for n in names)}, _BLOCK: tl.constexpr):",
+        f"def {row.name}({', '.join(f'_{n}' for n in names)}, _BLOCK: tl.constexpr, _AHEAD: tl.constexpr):",
         "    _place = tl.program_id(0) * _BLOCK + tl.arange(0, _BLOCK)",
         "    _inside = _place < _size",
         "    _neuron = _place % _n",
@@ -148,12 +156,14 @@ def _translated(
         f"    one = tl.full((_BLOCK,), 1, tl.{number})",
         f"    zero = tl.full((_BLOCK,), 0, tl.{number})",
         *(f"    {line}" for line in writer.before),
-        "    for _ in range(_first, _last):",
+        "    for _ in tl.range(_first, _last, num_stages=_AHEAD):",
         *(f"        {line}" for line in writer.inside),
         f"        _at = _at {step} _size",
         *(f"    {line}" for line in writer.after),
     ]
-    return Text(row.name, "\n".join(lines), tuple(n for n, _ in slots), tuple(writer.literals))
+    n_read = sum(" = tl.load(" in line for line in writer.inside)
+    taken_names = tuple(name for name, _ in slots)
+    return Text(row.name, "\n".join(lines), taken_names, tuple(writer.literals), n_read)
 
 
 def functions(source: str) -> list[str]:
@@ -169,8 +179,16 @@ def functions(source: str) -> list[str]:
 class _Writer:
     """Lines before, inside and after the loop over time."""
 
-    def __init__(self, arrays: dict[str, tuple[Slot, ...]], number: str, passed: int) -> None:
-        self.arrays, self.number, self.passed = arrays, number, passed
+    def __init__(
+        self,
+        arrays: dict[str, tuple[Slot, ...]],
+        number: str,
+        n_scalars: int,
+        values: Sequence[float],
+    ) -> None:
+        self.arrays, self.number, self.n_scalars = arrays, number, n_scalars
+        self.values = values
+        self.known: dict[str, float] = {}
         self.literals: list[float] = []
         self.before: list[str] = []
         self.inside: list[str] = []
@@ -179,18 +197,20 @@ class _Writer:
     def body(self, row: ast.FunctionDef) -> None:
         *setup, loop = row.body
         assert isinstance(loop, ast.For)  # noqa: S101 - as `text` writes it
-        statements = [self._plain(s) for s in loop.body]
-        used = {n.id for s in statements for n in ast.walk(s) if isinstance(n, ast.Name)}
+        places = {}
         for line in setup:
             # "name = numbers[k]"; the other line makes one and zero
-            if isinstance(line, ast.Assign) and isinstance(line.targets[0], ast.Name):
-                name, value = line.targets[0].id, line.value
-                if name in used and isinstance(value, ast.Subscript):
-                    self.before.append(f"{name} = tl.load(_numbers + {ast.unparse(value.slice)})")
-        first = self.passed
-        self.before += [
-            f"_number_{x} = tl.load(_numbers + {first + x})" for x in range(len(self.literals))
-        ]
+            match line:
+                case ast.Assign([ast.Name(name)], ast.Subscript(slice=ast.Constant(int(place)))):
+                    places[name] = place
+        # a number that row kernels are passed has a name per occurrence: here it has one per value
+        first = self.n_scalars
+        self.known = {n: self.values[x - first] for n, x in places.items() if x >= first}
+        statements = [self._plain(s) for s in loop.body]
+        used = set().union(*map(_names, statements))
+        places = {name: place for name, place in places.items() if name in used}
+        places |= {f"_number_{x}": first + x for x in range(len(self.literals))}
+        self.before = [f"{name} = tl.load(_numbers + {place})" for name, place in places.items()]
         for array, parts in self.arrays.items():
             for slot, lies in parts:
                 if lies is Lies.STATE:
@@ -226,20 +246,16 @@ class _Writer:
 
     def _line(self, target: ast.expr, value: ast.expr) -> list[str]:
         """Return a statement's lines."""
-        lines = [
-            f"{name} = {_load(name[6:], '_at')}"
-            for name in sorted(_names(value))
-            if name.startswith("_step_")
-        ]
-        lines += [
-            f"{name} = {_load(name[5:], '_place')}"
-            for name in sorted(_names(value))
-            if name.startswith("_row_")
-        ]
-        text = ast.unparse(value)
+        rows = {n: _load(n[6:], "_at") for n in sorted(_names(value)) if n.startswith("_step_")}
+        rows |= {n: _load(n[5:], "_place") for n in sorted(_names(value)) if n.startswith("_row_")}
+        if isinstance(value, ast.Name) and value.id in rows:
+            text = rows.pop(value.id)
+        elif isinstance(value, ast.Constant):
+            text = f"tl.full((_BLOCK,), {value.value}, tl.int1)"
+        else:
+            text = ast.unparse(value)
+        lines = [f"{name} = {loading}" for name, loading in rows.items()]
         if isinstance(target, ast.Name):
-            if isinstance(value, ast.Constant):
-                text = f"tl.full((_BLOCK,), {value.value}, tl.int1)"
             return [*lines, f"{target.id} = {text}"]
         assert isinstance(target, ast.Subscript) and isinstance(target.value, ast.Name)  # noqa: S101
         array = target.value.id
@@ -271,6 +287,10 @@ class _Plain(ast.NodeTransformer):
         if isinstance(node.ctx, ast.Store) or not isinstance(node.value, ast.Name):
             return node
         return self.writer.reading(node.value.id)
+
+    def visit_Name(self, node: ast.Name) -> ast.expr:
+        known = self.writer.known
+        return self.writer.literal(known[node.id]) if node.id in known else node
 
     def visit_Constant(self, node: ast.Constant) -> ast.expr:
         # a number in the text would have the precision that a compiler gives it

@@ -15,7 +15,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
 from numba import njit
 
 from spikewright.train.fused.bits import gather
@@ -179,11 +178,3 @@ def advance_lists(start, rows, value, first, target, nu, phi, psi, state, trace,
                     room[a] = found
                 for a in range(d):
                     state[b, a, s] = room[a]
-
-
-def events(x: Any) -> tuple[Any, Any, Any, bool]:
-    """Return (start, rows, value, whether all values are 1) of what is not 0 in `x` (n, batch, pre), as `sort` does."""
-    n = int(np.count_nonzero(x))
-    start = np.empty(x.shape[1] * x.shape[2] + 2, np.int64)
-    rows, value = np.empty(n, np.int64), np.empty(n, x.dtype)
-    return start, rows, value, bool(sort(x, start, rows, value))

@@ -86,7 +86,5 @@ def _product(x: Reals, matrix: Reals) -> Reals:
 def _listed(x: Reals, weight: Reals, lists: Synapses) -> Reals:
     grad = np.ascontiguousarray(x.reshape(1, -1, x.shape[-1]))
     inner = np.zeros((grad.shape[1], len(lists.start) - 1), x.dtype)
-    bits.spread_sparse(
-        inner, grad, 0, 0, grad.shape[1], lists.start, lists.target, weight
-    )
+    bits.spread_sparse(inner, grad, 0, 0, grad.shape[1], lists.start, lists.target, weight)
     return inner.reshape(*x.shape[:-1], inner.shape[1])

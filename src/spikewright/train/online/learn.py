@@ -24,6 +24,7 @@ from spikewright.train.online.course import Course, Lesson, Sums, Weights
 from spikewright.train.online.feedback import Ways
 from spikewright.train.online.loss import OnlineLoss
 from spikewright.train.online.rule import EProp, Feedback, OnlineRule
+from spikewright.train.online.synapses import Key
 from spikewright.train.online.wiring import Wiring, wire
 
 if TYPE_CHECKING:
@@ -33,8 +34,8 @@ if TYPE_CHECKING:
 
 Reals = NDArray[Any]
 
-ELIGIBLE = 16 * 2**20
-"""Bytes of eligibility that the samples of one group may take: what a second and third level of cache hold."""
+ELIGIBLE = 8 * 2**20
+"""Bytes of eligibility that the samples of one group may take, so that they stay in a cache from window to window."""
 
 
 def prepare(rule: OnlineRule, module: Module, settings: Settings) -> None:
@@ -59,8 +60,12 @@ def _check(problems: Problems, rule: OnlineRule, module: Module, loss: Loss) -> 
             f"cannot learn from {type(loss).__name__}, which is known after the last step only",
             cure="use StepCrossEntropy or StepSquaredError",
         )
-    if any(not n.startswith(("weights.", "biases.", "feedback.")) for n, _ in module.named_parameters()):
-        problems.add(what, "learns weights and biases only", cure="leave parameters out of trainable=")
+    if any(
+        not n.startswith(("weights.", "biases.", "feedback.")) for n, _ in module.named_parameters()
+    ):
+        problems.add(
+            what, "learns weights and biases only", cure="leave parameters out of trainable="
+        )
     if next(module.parameters()).device.type != "cpu":
         problems.add(what, "runs on the CPU only", cure="device='cpu'")
     if len(network.outputs) != 1:
@@ -136,44 +141,54 @@ class Teaching:
     def n_bytes(self) -> int:
         """Bytes of eligibility of one sample, at most."""
         wiring, numbers = self.wiring, 0
-        for q in self.weights.trained:
-            e = wiring.plan.shape.inner[q]
-            alone = wiring.alone[wiring.names[e.post]]
-            d = alone.n_variables + wiring.alone[wiring.output].n_variables
-            numbers += d * self.weights.forward[q].size
+        filters = wiring.alone[wiring.output].n_variables
+        for q in self.lesson.learning:
+            if isinstance(q, int):
+                post = wiring.names[wiring.plan.shape.inner[q].post]
+                d = wiring.alone[post].n_variables + filters
+                numbers += d * self.weights.forward[q].size
         return numbers * wiring.kind.itemsize
 
     def course(self, samples: int, window: int) -> Course:
         """Return a way for some samples."""
         return Course(self.wiring, self.lesson, samples, window)
 
-    def sums(self) -> Sums:
-        """Return zeros to add to."""
-        wiring, kind, weights = self.wiring, self.wiring.kind, self.weights
-        sizes = dict(zip(wiring.names, wiring.plan.sizes, strict=True))
-        pulled = [n for n in self.lesson.pulled if n in wiring.late]
-        posts = {q: wiring.names[wiring.plan.shape.inner[q].post] for q in weights.trained}
-
-        def of_weights(names: Sequence[str]) -> dict[int, Reals]:
-            return {
-                q: np.zeros(weights.forward[q].shape, kind) for q, n in posts.items() if n in names
-            }
-
-        def of_biases(names: Sequence[str]) -> dict[tuple[str, str], Reals]:
-            return {
-                key: np.zeros((1, sizes[key[0]]), kind)
-                for key in weights.trained_biases
-                if key[0] in names
-            }
-
-        names = wiring.names
-        return Sums(
-            of_weights(names), of_biases(names), of_weights(pulled), of_biases(pulled),
-            {n: np.zeros(sizes[n]) for n in pulled}, dict.fromkeys(pulled, 0),
-        )  # fmt: skip
-
     def back(self, sums: Sums, share: float = 1.0) -> float:
         """Add the gradient of what was added up to the module's parameters; return what the rates cost."""
+        cost, pull = self._rates(sums)
+        tensors: list[Tensor] = []
+        grads: list[Tensor] = []
+        of_ports: dict[tuple[str, str], Tensor] = {}
+        for key, total in sums.gradients.items():
+            grad = total / max(1, sums.judged)
+            is_bias = not isinstance(key, int)
+            post = key[0] if is_bias else self.inner[key].post  # type: ignore[index]
+            lists = None if is_bias else self.wiring.plan.synapses.get(key)  # type: ignore[arg-type]
+            if post in pull:
+                per = pull[post] if lists is None else pull[post][lists.target]
+                grad += sums.rates[key] * per.astype(grad.dtype)
+            found = torch.from_numpy(grad * share)
+            if isinstance(key, int):
+                tensors.append(self.inner[key].weight)
+                grads.append(found.t() if lists is None else found)
+            else:
+                of_ports[key] = found
+        network = self.module.network
+        for q, bias in self.biases.items():
+            post = network.projections[q].post
+            place = (post, network.port_of(q))
+            if bias.requires_grad and place in of_ports:
+                shaped = of_ports[place].reshape(network.populations[post].shape)
+                tensors.append(bias)
+                grads.append(shaped.sum_to_size(bias.shape))
+        torch.autograd.backward(tensors, grads)
+        for name, parameter in getattr(self.module, "feedback", {}).items():
+            # the same step as the weights themselves: what both had in common stays, what they had not decays
+            parameter.grad = self.module.weights[name].grad.clone()  # type: ignore[union-attr]
+        return cost
+
+    def _rates(self, sums: Sums) -> tuple[float, dict[str, Reals]]:
+        """Return what the rates cost, and population -> N: the derivative with respect to the number of spikes."""
         rate = self.rule.rate if isinstance(self.rule, EProp) else None
         cost, pull = 0.0, {}
         for name, spikes in sums.spikes.items():
@@ -181,34 +196,7 @@ class Teaching:
                 away = spikes / sums.pulled[name] - rate.rate
                 cost += 0.5 * rate.weight * float((away**2).sum())
                 pull[name] = away * (rate.weight / sums.pulled[name])
-        tensors, grads = [], []
-        for q, total in sums.weights.items():
-            name = self.wiring.names[self.wiring.plan.shape.inner[q].post]
-            grad = total / max(1, sums.judged)
-            lists = self.wiring.plan.synapses.get(q)
-            if name in pull and q in sums.rates:
-                per = pull[name] if lists is None else pull[name][lists.target]
-                grad = grad + sums.rates[q] * per.astype(grad.dtype)
-            tensors.append(self.inner[q].weight)
-            grads.append(torch.from_numpy(grad * share if lists is not None else grad.T * share))
-        of_ports = {}
-        for key, total in sums.biases.items():
-            grad = total[0] / max(1, sums.judged)
-            if key[0] in pull:
-                grad = grad + sums.rate_biases[key][0] * pull[key[0]].astype(grad.dtype)
-            of_ports[key] = torch.from_numpy(grad * share)
-        network = self.module.network
-        for q, bias in self.biases.items():
-            post = network.projections[q].post
-            if bias.requires_grad and (post, network.port_of(q)) in of_ports:
-                grad = of_ports[post, network.port_of(q)].reshape(network.populations[post].shape)
-                tensors.append(bias)
-                grads.append(grad.sum_to_size(bias.shape))
-        torch.autograd.backward(tensors, grads)
-        for key, parameter in getattr(self.module, "feedback", {}).items():
-            # the same step as the weights themselves: what both had in common stays, what they had not decays
-            parameter.grad = self.module.weights[key].grad.clone()  # type: ignore[union-attr]
-        return cost
+        return cost, pull
 
 
 def teaching(
@@ -260,10 +248,25 @@ def teaching(
             for n, p in network.populations.items()
             if p.model.is_spiking and n not in network.outputs
         )
-    lesson = Lesson(loss, not is_eprop, isinstance(rule, EProp) and rule.filtered, pulled)
-    return Teaching(
-        module, rule, lesson, wiring, _weights(rule, module, wiring, inner, biases), inner, biases
-    )
+    learning = _learning(module, wiring, inner, biases)
+    lesson = Lesson(loss, learning, not is_eprop, isinstance(rule, EProp) and rule.filtered, pulled)
+    weights_ = _weights(rule, module, wiring, inner, biases)
+    return Teaching(module, rule, lesson, wiring, weights_, inner, biases)
+
+
+def _learning(
+    module: Module, wiring: Wiring, inner: Sequence[Recurrence], biases: Mapping[str, Tensor]
+) -> tuple[Key, ...]:
+    """Return what learns: parts of projections, and ports with biases, that errors come back to."""
+    network = module.network
+    found: list[Key] = [
+        q for q, r in enumerate(inner) if r.weight.requires_grad and r.post in wiring.late
+    ]
+    for q, bias in biases.items():
+        key = (network.projections[q].post, network.port_of(q))
+        if bias.requires_grad and key[0] in wiring.late and key not in found:
+            found.append(key)
+    return tuple(found)
 
 
 def _weights(
@@ -280,18 +283,12 @@ def _weights(
         for w, r in zip(arrays, inner, strict=True)
     ]
     summed: dict[tuple[str, str], Reals] = {}
-    trained_biases = set()
     for q, bias in biases.items():
         post = network.projections[q].post
+        shape = network.populations[post].shape
+        flat = np.array(bias.detach().expand(shape).reshape(-1).numpy())
         key = (post, network.port_of(q))
-        population = network.populations[post]
-        flat = bias.detach().expand(population.shape).reshape(-1).numpy()
-        summed[key] = summed[key] + flat if key in summed else np.array(flat)
-        if bias.requires_grad and post in wiring.late:
-            trained_biases.add(key)
-    trained = frozenset(
-        q for q, r in enumerate(inner) if r.weight.requires_grad and r.post in wiring.late
-    )
+        summed[key] = summed[key] + flat if key in summed else flat
     matrices: dict[str, Reals] = {}
     if isinstance(rule, EProp) and rule.feedback is not Feedback.SYMMETRIC:
         sizes = dict(zip(wiring.names, wiring.plan.sizes, strict=True))
@@ -305,13 +302,7 @@ def _weights(
                 matrix = _drawn(rule, name, sizes[name], sizes[wiring.output])
             unit = _unit(module, wiring, wiring.ports[name])
             matrices[name] = np.ascontiguousarray(matrix * unit, wiring.kind)
-    return Weights(
-        tuple(forward),
-        summed,
-        trained,
-        frozenset(trained_biases),
-        Ways(wiring, tuple(arrays), matrices),
-    )
+    return Weights(tuple(forward), summed, Ways(wiring, tuple(arrays), matrices))
 
 
 def _unit(module: Module, wiring: Wiring, port: str) -> float:
@@ -335,10 +326,10 @@ def learn(rule: OnlineRule, batch: Batch) -> Learned:
     scores = np.zeros((samples, teach.wiring.plan.sizes[teach.wiring.place(teach.wiring.output)]))
 
     def work(mine: Sequence[tuple[int, int]]) -> Sums:
-        sums = teach.sums()
-        course: Course | None = None
+        course = teach.course(mine[0][1] - mine[0][0], min(rule.window, steps))
+        sums = course.sums()
         for low, high in mine:
-            if course is None or course.n != high - low:
+            if course.n != high - low:
                 course = teach.course(high - low, min(rule.window, steps))
             _group(teach, course, batch, flat, labels, low, high, steps, sums, scores)
         return sums
@@ -347,7 +338,8 @@ def learn(rule: OnlineRule, batch: Batch) -> Learned:
         total = work(groups)
     else:
         with ThreadPoolExecutor(threads) as pool:
-            parts = list(pool.map(work, [groups[t::threads] for t in range(threads)]))
+            shared = [groups[t::threads] for t in range(threads) if t < len(groups)]
+            parts = list(pool.map(work, shared))
         total = parts[0]
         for part in parts[1:]:
             total.add(part)

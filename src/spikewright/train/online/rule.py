@@ -110,7 +110,7 @@ class EProp(OnlineRule):
     rate: RateTarget | None = None
     gain: float = 1.0
     seed: int = 0
-    window: int = 32
+    window: int = 64
 
     def __post_init__(self) -> None:
         problems = Problems()
@@ -136,7 +136,7 @@ class OTTT(OnlineRule):
     window : steps whose local gradients are taken together; the result does not depend on it, memory and speed do
     """
 
-    window: int = 32
+    window: int = 64
 
     def __post_init__(self) -> None:
         problems = Problems()

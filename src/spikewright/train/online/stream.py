@@ -47,9 +47,7 @@ class Moment:
     is_start: bool = False
 
 
-def moments(
-    samples: Any, *, batch: int = 64, epochs: int = 1, seed: int = 0
-) -> Iterator[Moment]:
+def moments(samples: Any, *, batch: int = 64, epochs: int = 1, seed: int = 0) -> Iterator[Moment]:
     """Yield labeled samples step by step, every batch from its start.
 
     Parameters
@@ -155,7 +153,9 @@ def fit_stream(
         loss.check(network, network.populations[network.outputs[0]].n)
         adapt(rule, module)
         said = (network, rule, loss, optimizer, every, seed, surrogate, reset_gradient, trainable)
-        job = _Stream(module, rule, loss, optimizer, every, seed, clip_gradient, updates, report, watch)
+        job = _Stream(
+            module, rule, loss, optimizer, every, seed, clip_gradient, updates, report, watch
+        )
         return job.run(stream, fingerprint(*said))
 
 
@@ -186,6 +186,7 @@ class _Stream:
         self.sums: Sums | None = None
         self.keys: tuple[tuple[str, str], ...] = ()
         self.n_updates = self.step = self.since = 0
+        self.right = 0.0
         self.history: list[Epoch] = []
         self.seen = np.zeros(5)
 
@@ -241,7 +242,7 @@ class _Stream:
                 )
             )
         if self.sums is None:
-            self.sums = self.teach.sums()
+            self.sums = self.course.sums()
         judged = np.array([k for k, m in enumerate(waiting) if m.target is not None], np.int64)
         target = self._target([waiting[k].target for k in judged], samples)
         noise = drawn(self.module, (n, samples), self.step, self.seed, 0)
@@ -249,15 +250,13 @@ class _Stream:
             outside, noise, self.teach.weights, n, judged, target, self.sums, is_last=False
         )
         if target.ndim == 2:
-            self.sums.right += float(np.sum(sent.argmax(2) == target))
+            self.right += float(np.sum(sent.argmax(2) == target))
         self.step += n
         self.since += n
         if self.since == self.every:
             self._update()
 
-    def _inputs(
-        self, waiting: Sequence[Moment]
-    ) -> tuple[dict[tuple[str, str], NDArray[Any]], int]:
+    def _inputs(self, waiting: Sequence[Moment]) -> tuple[dict[tuple[str, str], NDArray[Any]], int]:
         given = [m.inputs for m in waiting]
         try:
             if isinstance(given[0], Mapping):
@@ -276,7 +275,9 @@ class _Stream:
         n = self.module.network.populations[self.module.network.outputs[0]].n
         if not len(targets):
             return np.zeros((0, samples), np.int64)
-        found = np.stack([np.asarray(t) for t in targets])
+        arrays = [np.asarray(t) for t in targets]
+        shapes = {a.shape for a in arrays}
+        found = np.stack(arrays) if len(shapes) == 1 else np.zeros((1, 0))
         is_labels = found.shape[1:] == (samples,) and found.dtype.kind in "iu"
         if not (is_labels or found.shape[1:] == (samples, n)) or (
             is_labels and not 0 <= found.min() <= found.max() < n
@@ -285,7 +286,7 @@ class _Stream:
                 explain(
                     f"stream: step {self.step}",
                     "the target does not fit",
-                    found=f"{found.dtype} of shape {found.shape[1:]}",
+                    found=", ".join(sorted({f"{a.dtype} of shape {a.shape}" for a in arrays})),
                     expected=f"({samples},) labels from 0 to {n - 1}, or ({samples}, {n}) numbers",
                 )
             )
@@ -293,21 +294,18 @@ class _Stream:
 
     def _finish(self) -> None:
         """Learn what is left of samples that end, and get ready for others."""
-        if self.course is None or self.course.time == 0:
-            return
-        if self.sums is None:
-            self.sums = self.teach.sums()  # type: ignore[union-attr]
-        size = self.course.wiring.plan.sizes[self.course.wiring.place(self.course.wiring.output)]
-        nothing = np.zeros((0, self.course.n, size), self.course.wiring.kind)
-        self.course.learn(nothing, 0, True, self.teach.weights, self.sums)  # type: ignore[union-attr]
-        self.course.begin()
+        if self.course is not None and self.teach is not None and self.course.time:
+            if self.sums is None:
+                self.sums = self.course.sums()
+            self.course.finish(self.teach.weights, self.sums)
 
     def _update(self) -> None:
         """Change the weights."""
         self.since, sums, self.sums = 0, self.sums, None
         if sums is None or self.teach is None:
             return
-        self.seen += (sums.loss, sums.right, sums.judged, sums.n_spikes, sums.steps)
+        self.seen += (sums.loss, self.right, sums.judged, sums.n_spikes, sums.steps)
+        self.right = 0.0
         if sums.judged or sums.pulled:
             factor = self.settings.schedule.factor(self.n_updates, self.updates or 0, self.history)
             for group in self.optimizer.param_groups:

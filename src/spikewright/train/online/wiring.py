@@ -21,6 +21,7 @@ from spikewright.network.graph import Network
 from spikewright.train.fused.build import Arrivals, Populace, Recurrence, plan_of
 from spikewright.train.fused.plan import Plan
 from spikewright.train.online.local import Local, local
+from spikewright.train.order import groups
 from spikewright.train.through import same_params
 
 if TYPE_CHECKING:
@@ -39,8 +40,8 @@ class Wiring:
     plan : all of them, forward
     alone : every population by itself
     output : the output population
-    late : population -> steps between what it sends and the error that it learns from; absent where no way leads to the
-        outputs
+    late : population -> steps between what it sends and the error that it learns from, each behind those that its
+        errors come from; absent where no way leads to the outputs
     ways : population -> numbers of the parts of projections on which errors come back to it
     ports : population -> port of the outputs at which its way ends; empty where errors come back through all
     depth : steps that are kept before a window
@@ -105,7 +106,7 @@ def wire(
     output = network.outputs[0]
     ports: dict[str, str] = {}
     if is_spatial:
-        late, ways = _through_all(inner, {n: i for i, n in enumerate(names)}, output)
+        late, ways = _through_all(inner, network, output)
     else:
         late, ways, ports = _at_once(inner, output)
     lags = [late[r.post] + r.lag for r in inner if r.post in late]
@@ -206,17 +207,27 @@ def _at_once(
 
 
 def _through_all(
-    inner: Sequence[Recurrence], place: Mapping[str, int], output: str
+    inner: Sequence[Recurrence], network: Network, output: str
 ) -> tuple[dict[str, int], dict[str, tuple[int, ...]]]:
-    """Return lags and ways where errors come back through all populations that are in front in a step."""
+    """Return lags and ways where errors come back through all populations: along projections that lie on no cycle, and
+    along those on a cycle that lead nearer to the outputs."""
+    far = {output: 0}
+    for name in (waiting := [output]):
+        for r in inner:
+            if r.post == name and r.pre not in far:
+                far[r.pre] = far[name] + 1
+                waiting.append(r.pre)
     late, ways = {output: 0}, {output: ()}
-    for pre in reversed(place):
-        forward = [
-            number
-            for number, r in enumerate(inner)
-            if r.pre == pre and r.post in late and place[pre] < place[r.post]
-        ]
-        if forward and pre != output:
-            late[pre] = max(inner[q].lag + late[inner[q].post] for q in forward)
-            ways[pre] = tuple(forward)
+    behind: list[str] = []
+    for group, _ in reversed(groups(network)):
+        for pre in sorted((n for n in group if n in far), key=far.__getitem__):
+            forward = tuple(
+                number
+                for number, r in enumerate(inner)
+                if r.pre == pre and r.post in late and (r.post in behind or far[r.post] < far[pre])
+            )
+            if forward and pre != output:
+                late[pre] = max(inner[q].lag + late[inner[q].post] for q in forward)
+                ways[pre] = forward
+        behind += group
     return late, ways

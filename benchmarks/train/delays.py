@@ -1,0 +1,203 @@
+"""Spoken digits with delays that are learned, fixed, or not there: accuracy on the official test part, several seeds.
+
+One hidden population of 64 neurons, no recurrence: the same weights to learn in all three cases, drawn from the same
+seeds. Fixed delays are those that the learned ones start from. Settings were chosen for each case by itself on the
+validation part, with other seeds (`--tune`); the test part is read once per seed and case, with the network of the
+epoch that validated best, its delays in whole steps.
+
+    SPIKEWRIGHT_SHARED=FOLDER OMP_NUM_THREADS=1 python benchmarks/train/delays.py [--seeds 1 2 3 4 5]
+
+The recordings are read from `$SPIKEWRIGHT_SHARED/data/fsdd`.
+
+Source
+------
+The comparison: Hammouamri, Khalfaoui-Hassani, Masquelier, ICLR 2024, section 4.3, there on spoken digits of SHD.
+"""
+
+from __future__ import annotations
+
+import argparse
+import datetime
+import json
+import os
+import statistics
+import sys
+import time
+from dataclasses import asdict, dataclass, replace
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from accuracy import Score
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+from harness import RESULTS, machine  # noqa: E402
+
+from spikewright.data import Dataset  # noqa: E402
+from spikewright.network import LIF, Network  # noqa: E402
+from spikewright.network.chain import chain, dense, neurons, source  # noqa: E402
+from spikewright.rng import stream  # noqa: E402
+from spikewright.train import (  # noqa: E402
+    AdamW,
+    CountCrossEntropy,
+    Delays,
+    Module,
+    Schedule,
+    evaluate,
+    fit,
+    fsdd_data,
+    initialize,
+)
+from spikewright.units import ms  # noqa: E402
+
+HIDDEN = 64
+MAX_STEPS = 25
+LOSS = CountCrossEntropy(gain=0.3)
+CASES = ("none", "fixed", "learned")
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What was chosen on the validation part.
+
+    Parameters
+    ----------
+    tau_m : s, of hidden neurons
+    lr : of weights
+    pace : of delays, as a multiple
+    """
+
+    tau_m: float
+    lr: float
+    pace: float = 30.0
+
+
+CHOSEN = {
+    "none": Choice(20 * ms, 3e-3),
+    "fixed": Choice(10 * ms, 3e-3),
+    "learned": Choice(10 * ms, 3e-3),
+}
+TUNED = {
+    "none": [Choice(t * ms, lr) for t, lr in product((10, 20, 40, 80), (3e-3, 1e-2))],
+    "fixed": [Choice(t * ms, lr) for t, lr in product((10, 20, 40), (3e-3, 1e-2))],
+    "learned": [Choice(t * ms, lr) for t, lr in product((10, 20, 40), (3e-3, 1e-2))]
+    + [Choice(10 * ms, 3e-3, pace) for pace in (10.0, 100.0)],
+}
+
+
+def network(data: Dataset, case: str, chosen: Choice, seed: int) -> Network:
+    """Return the network with weights that fit the data, and with delays where the case has them."""
+    found = chain(
+        source(data.shape), dense(HIDDEN), neurons(LIF, tau_m=chosen.tau_m),
+        dense(len(data.classes)), neurons(LIF, tau_m=100 * ms), dt=data.dt, seed=seed,
+    )  # fmt: skip
+    if case != "none":
+        late = {}
+        for n, q in found.projections.items():
+            draw = stream(seed, f"benchmarks/delays/{n}")
+            steps = draw.integers(0, MAX_STEPS + 1, np.shape(q.topology.weight))
+            late[n] = replace(q, delay=steps * data.dt)
+        found = found.replacing(projections=late)
+    plain = replace(data.train, augmentation=None)
+    return initialize(found, plain.batch(np.arange(128), seed=seed), target=1.0, seed=seed)
+
+
+def train(data: Dataset, case: str, chosen: Choice, seed: int, epochs: int) -> tuple[Any, float]:
+    """Return what training gives, and its CPU seconds."""
+    trainable: tuple[str | Delays, ...] = ("weights",)
+    if case == "learned":
+        trainable += (Delays(max_steps=MAX_STEPS, pace=chosen.pace),)
+    began = time.process_time()
+    done = fit(
+        network(data, case, chosen, seed),
+        data,
+        loss=LOSS,
+        optimizer=AdamW(lr=chosen.lr, weight_decay=0.01, schedule=Schedule.ONE_CYCLE),
+        epochs=epochs,
+        batch=64,
+        clip_gradient=1.0,
+        trainable=trainable,
+        seed=seed,
+        progress=False,
+    )
+    return done, time.process_time() - began
+
+
+def tune(data: Dataset, seeds: list[int], epochs: int) -> list[dict[str, Any]]:
+    """Return the mean validation accuracy and loss of every choice, the best of each case first."""
+    rows = []
+    for case in CASES:
+        for chosen in TUNED[case]:
+            best = []
+            for seed in seeds:
+                done, _ = train(data, case, chosen, seed, epochs)
+                best.append(done.history[done.best])
+            rows.append(
+                {
+                    "case": case,
+                    **asdict(chosen),
+                    "validation_accuracy": statistics.fmean(e.validation_accuracy for e in best),
+                    "validation_loss": statistics.fmean(e.validation_loss for e in best),
+                }
+            )
+            print(rows[-1], flush=True)
+    order = {c: i for i, c in enumerate(CASES)}
+    return sorted(
+        rows, key=lambda r: (order[r["case"]], -r["validation_accuracy"], r["validation_loss"])
+    )
+
+
+def score(data: Dataset, case: str, seed: int, epochs: int) -> Score:
+    """Train with one seed, and read the test part."""
+    done, spent = train(data, case, CHOSEN[case], seed, epochs)
+    best = done.history[done.best]
+    test = evaluate(Module(done.network), data.test, LOSS, seed=seed)
+    return Score(
+        seed, test.accuracy, best.validation_accuracy or 0.0, done.seconds, spent, test.spikes
+    )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3, 4, 5])
+    parser.add_argument("--epochs", type=int, default=25)
+    parser.add_argument(
+        "--tune", action="store_true", help="choose settings; the test part is not read"
+    )
+    args = parser.parse_args()
+    shared = os.environ.get("SPIKEWRIGHT_SHARED")
+    if not shared:
+        raise SystemExit("delays: set SPIKEWRIGHT_SHARED to the folder that holds data/fsdd")
+    data = fsdd_data(Path(shared) / "data/fsdd")
+    result: dict[str, Any] = {
+        "name": "delays_fsdd_tuning" if args.tune else "delays_fsdd",
+        "note": __doc__.splitlines()[0],
+        "command": " ".join(["python benchmarks/train/delays.py", *sys.argv[1:]]),
+        "date": datetime.date.today().isoformat(),
+        "machine": machine(),
+        "epochs": args.epochs,
+        "hidden": HIDDEN,
+        "max_steps": MAX_STEPS,
+    }
+    began = time.monotonic()
+    if args.tune:
+        result |= {"seeds": args.seeds, "choices": tune(data, args.seeds, args.epochs)}
+    else:
+        for case in CASES:
+            scores = [score(data, case, seed, args.epochs) for seed in args.seeds]
+            tests = [s.test for s in scores]
+            result[case] = {
+                "settings": asdict(CHOSEN[case]),
+                "mean_test_accuracy": statistics.fmean(tests),
+                "standard_deviation": statistics.stdev(tests) if len(tests) > 1 else 0.0,
+                "seeds": [asdict(s) for s in scores],
+            }
+            print(case, {k: v for k, v in result[case].items() if k != "seeds"}, flush=True)
+    result["wall_s"] = time.monotonic() - began
+    text = json.dumps(result, indent=1) + "\n"
+    (RESULTS / f"{result['name']}.json").write_text(text, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
