@@ -53,6 +53,7 @@ docs: $(INSTALLED)
 bench: $(INSTALLED)
 	@test -n "$$(ls benchmarks/*.py 2>/dev/null)" || { echo "make: benchmarks/ holds no script" >&2; exit 1; }
 	@for script in benchmarks/*.py; do echo "== $$script"; $(BIN)/python "$$script"; done
+	@echo "== benchmarks/train/run.py"; $(BIN)/python benchmarks/train/run.py --only floor loop spikewright spikewright_layers
 
 clean:
 	rm -rf .venv build dist docs/_build .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache

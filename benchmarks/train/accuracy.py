@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-from harness import RESULTS, machine  # noqa: E402
+from harness import RESULTS, machine
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,9 @@ def write(name: str, note: str, scores: list[Score], **settings: object) -> None
     """Print the scores and write `results/<name>.json`."""
     tests = [s.test for s in scores]
     for s in scores:
-        print(f"{name}: seed {s.seed}: test {s.test:.2%}, validation {s.validation:.2%}, {s.wall_s:.0f} s")
+        print(
+            f"{name}: seed {s.seed}: test {s.test:.2%}, validation {s.validation:.2%}, {s.wall_s:.0f} s"
+        )
     spread = statistics.stdev(tests) if len(tests) > 1 else 0.0
     print(f"{name}: mean {statistics.fmean(tests):.2%}, standard deviation {spread:.2%}")
     script = Path(sys.argv[0]).resolve()

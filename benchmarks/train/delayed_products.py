@@ -17,10 +17,10 @@ from pathlib import Path
 import torch
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-from harness import RESULTS, interleaved, machine  # noqa: E402
+from harness import RESULTS, interleaved, machine
 
-from spikewright.train.delays import convolve  # noqa: E402
-from spikewright.train.fused.products import Choice  # noqa: E402
+from spikewright.train.delays import convolve
+from spikewright.train.fused.products import Choice
 
 SHAPES = (
     (50, 64, 80, 64, 26),

@@ -22,13 +22,18 @@ from spikewright.data.augmentation import Affine
 from spikewright.data.base import Dataset
 from spikewright.network import LI, LIF, Network, Propagation
 from spikewright.network.chain import avg_pool, chain, conv, dense, flatten, neurons, source
-from spikewright.train import AdamW, Module, MembraneMeanCrossEntropy, evaluate, fit, initialize
+from spikewright.train import AdamW, MembraneMeanCrossEntropy, Module, evaluate, fit, initialize
 from spikewright.train.precision import Precision
 from spikewright.train.schedule import Schedule
 from spikewright.units import ms
 
 STEPS = {"mlp": 8, "conv": 4}
-EPOCHS = {("mnist", "mlp"): 20, ("fashion", "mlp"): 15, ("mnist", "conv"): 6, ("fashion", "conv"): 14}
+EPOCHS = {
+    ("mnist", "mlp"): 20,
+    ("fashion", "mlp"): 15,
+    ("mnist", "conv"): 6,
+    ("fashion", "conv"): 14,
+}
 
 
 def network(kind: str, data: Dataset, seed: int) -> Network:
@@ -38,11 +43,17 @@ def network(kind: str, data: Dataset, seed: int) -> Network:
         parts = [source(data.shape), flatten(), dense(800, bias=True), neurons(LIF, **leaky)]
         parts += [dense(400, bias=True), neurons(LIF, **leaky)]
     else:
-        parts = [source((1, *data.shape)), conv(32, 5, stride=2, padding=2, bias=True), neurons(LIF, **leaky)]
+        parts = [
+            source((1, *data.shape)),
+            conv(32, 5, stride=2, padding=2, bias=True),
+            neurons(LIF, **leaky),
+        ]
         parts += [conv(64, 3, padding=1, bias=True), neurons(LIF, **leaky)]
         parts += [avg_pool(2), flatten(), dense(256, bias=True), neurons(LIF, **leaky)]
     parts += [dense(len(data.classes), bias=True), neurons(LI, **leaky)]
-    built = chain(*parts, dt=data.dt, seed=seed, name=f"{data.name}-{kind}", propagation=Propagation.SAME_STEP)
+    built = chain(
+        *parts, dt=data.dt, seed=seed, name=f"{data.name}-{kind}", propagation=Propagation.SAME_STEP
+    )
     x = data.train.batch(np.arange(64), seed=seed)
     return initialize(built, {"input": x}, seed, target=1.5)
 
@@ -61,7 +72,9 @@ def main() -> None:
     load = idx.mnist if given.data == "mnist" else idx.fashion_mnist
     folder = shared / ("mnist" if given.data == "mnist" else "fashion_mnist")
     data = load(folder, steps=STEPS[given.kind], dt=1 * ms)
-    moved = Affine(shift=2.0, rotate=0.15, zoom=0.1) if given.data == "mnist" else Affine(mirror=0.5)
+    moved = (
+        Affine(shift=2.0, rotate=0.15, zoom=0.1) if given.data == "mnist" else Affine(mirror=0.5)
+    )
     data = data.augmented(moved)
     epochs = given.epochs or EPOCHS[given.data, given.kind]
     loss = MembraneMeanCrossEntropy(gain=2.0)

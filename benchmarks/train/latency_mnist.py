@@ -10,7 +10,7 @@ The four idx files (plain or gzip) are read from `$SPIKEWRIGHT_SHARED/data/mnist
 
 Source
 ------
-Wunderlich and Pehle, Scientific Reports 11, 12829, 2021, table 2: size and time constants.
+Wunderlich and Pehle, Scientific Reports 11, 12829, 2021: a network of this kind, 97.6 % there.
 """
 
 from __future__ import annotations
@@ -40,7 +40,9 @@ LOSS = eventprop.TimeCrossEntropy(tau=1 * ms, price=3e-3, tau_late=10 * ms)
 def digits() -> Dataset:
     shared = os.environ.get("SPIKEWRIGHT_SHARED")
     if not shared:
-        raise SystemExit("latency_mnist: set SPIKEWRIGHT_SHARED to the folder that holds data/mnist")
+        raise SystemExit(
+            "latency_mnist: set SPIKEWRIGHT_SHARED to the folder that holds data/mnist"
+        )
     return idx.mnist(Path(shared) / "data/mnist")
 
 
@@ -84,7 +86,9 @@ def score(seed: int, threads: int, epochs: int, lr: float, batch: int, show: boo
     spent = time.process_time() - began
     best = done.history[done.best]
     test = eventprop.evaluate(done.network, spikes(data.test), LOSS, until=END, threads=threads)
-    return Score(seed, test.accuracy, best.validation_accuracy or 0.0, done.seconds, spent, test.spikes)
+    return Score(
+        seed, test.accuracy, best.validation_accuracy or 0.0, done.seconds, spent, test.spikes
+    )
 
 
 def main() -> None:
@@ -96,7 +100,9 @@ def main() -> None:
     parser.add_argument("--batch", type=int, default=128)
     parser.add_argument("--show", action="store_true", help="print every epoch; write nothing")
     args = parser.parse_args()
-    scores = [score(s, args.threads, args.epochs, args.lr, args.batch, args.show) for s in args.seeds]
+    scores = [
+        score(s, args.threads, args.epochs, args.lr, args.batch, args.show) for s in args.seeds
+    ]
     if args.show:
         print(scores)
         return

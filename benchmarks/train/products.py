@@ -70,7 +70,13 @@ def main() -> None:
             crossing[f"{way} {n}"] = max(wins, default=0.0)
     print("largest density at which events win:", crossing)
     text = json.dumps(
-        {"name": "train_products", "machine": machine(), "rows": rows, "events_win_up_to": crossing}, indent=1
+        {
+            "name": "train_products",
+            "machine": machine(),
+            "rows": rows,
+            "events_win_up_to": crossing,
+        },
+        indent=1,
     )
     (RESULTS / "train_products.json").write_text(text + "\n", encoding="utf-8")
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import importlib.util
+import importlib
+import sys
 from typing import Any
 
 import torch
@@ -15,11 +16,8 @@ from torch.nn import functional
 
 
 def _build(kind: str, shape: Shape) -> Case:
-    described = importlib.util.spec_from_file_location("fused_proto", prototypes())
-    if described is None or described.loader is None:
-        raise FileNotFoundError(prototypes())
-    prototype = importlib.util.module_from_spec(described)
-    described.loader.exec_module(prototype)
+    sys.path.insert(0, str(prototypes().parent))
+    prototype = importlib.import_module("fused_proto")
     neurons: list[Any] = []
 
     def take(case: Any, torch: Any, x: Any, g: Any, w: Any, *made: Any) -> None:

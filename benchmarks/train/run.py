@@ -178,7 +178,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=9)
     parser.add_argument("--seconds", type=float, default=0.3, help="of steps per visit")
     parser.add_argument("--threads", type=int, nargs="+", default=[1])
-    parser.add_argument("--only", nargs="+", default=[], help="names of implementations")
+    parser.add_argument("--only", nargs="+", default=[], help="names of implementations; writes no file")
     parser.add_argument("--dry", action="store_true", help="write no file")
     options = parser.parse_args()
     unknown = [s for s in options.shapes if s not in SHAPES]
@@ -210,7 +210,7 @@ def main() -> None:
                 for name, row in rows.items()
                 if row["agreement"] and not row["agreement"]["is_equal"]
             ]
-        if not options.dry:
+        if not (options.dry or options.only):
             path = RESULTS / f"train_{shape}.json"
             path.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
     if wrong:

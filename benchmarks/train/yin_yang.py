@@ -8,7 +8,7 @@ read once per seed, with the network of the epoch that validated best.
 
 Source
 ------
-Wunderlich and Pehle, Scientific Reports 11, 12829, 2021, table 2: size, time constants, times and initial weights.
+Wunderlich and Pehle, Scientific Reports 11, 12829, 2021: a network of this kind, 98.1 % there.
 """
 
 from __future__ import annotations
@@ -71,7 +71,9 @@ def score(seed: int, threads: int, epochs: int, lr: float, batch: int, show: boo
     spent = time.process_time() - began
     best = done.history[done.best]
     test = eventprop.evaluate(done.network, spikes(data.test), LOSS, until=END, threads=threads)
-    return Score(seed, test.accuracy, best.validation_accuracy or 0.0, done.seconds, spent, test.spikes)
+    return Score(
+        seed, test.accuracy, best.validation_accuracy or 0.0, done.seconds, spent, test.spikes
+    )
 
 
 def main() -> None:
@@ -83,7 +85,9 @@ def main() -> None:
     parser.add_argument("--batch", type=int, default=64)
     parser.add_argument("--show", action="store_true", help="print every epoch; write nothing")
     args = parser.parse_args()
-    scores = [score(s, args.threads, args.epochs, args.lr, args.batch, args.show) for s in args.seeds]
+    scores = [
+        score(s, args.threads, args.epochs, args.lr, args.batch, args.show) for s in args.seeds
+    ]
     if args.show:
         print(scores)
         return

@@ -52,6 +52,18 @@ def test_parts(folder: Path) -> None:
     assert np.array_equal(load("fsdd", folder / "recordings").test.inputs, data.test.inputs)
 
 
+def test_a_speaker_left_out(folder: Path) -> None:
+    data = fsdd.load(folder, left_out="bob")
+    assert [data.train.n, data.validation.n, data.test.n] == [14, 10, 24]
+    files = sorted((folder / "recordings").iterdir())
+    for part in (data.train, data.validation, data.test):
+        voices = {files[i].name.split("_")[1] for i in part.numbers}  # type: ignore[union-attr]
+        assert voices == ({"bob"} if part is data.test else {"ann"})
+    assert "bob is the test part" in data.notes[0]
+    with pytest.raises(DataError, match=r"no such speaker; found 'eve', expected ann, bob"):
+        fsdd.load(folder, left_out="eve")
+
+
 def test_features_of_a_recording_do_not_depend_on_the_others(folder: Path) -> None:
     before = load("fsdd", folder)
     for seed, path in enumerate(sorted((folder / "recordings").glob("*_ann_[0-4].wav"))):

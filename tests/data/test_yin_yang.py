@@ -41,5 +41,7 @@ def test_turning_by_half_swaps_yin_and_yang() -> None:
 
 
 def test_nothing_is_read() -> None:
-    with pytest.raises(DataError, match="'yin_yang': is drawn, not read from a folder; found .*here"):
+    with pytest.raises(
+        DataError, match=r"'yin_yang': is drawn, not read from a folder; found .*here"
+    ):
         yin_yang.load(Path("here"))

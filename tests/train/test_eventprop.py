@@ -12,13 +12,12 @@ from spikewright.data import Latency
 from spikewright.data.base import Samples
 from spikewright.errors import TrainError
 from spikewright.network import (
+    IF,
+    LIF,
     AlphaLIF,
     CubaLI,
     CubaLIF,
     Dense,
-    Input,
-    IF,
-    LIF,
     Network,
     NoisyLIF,
     Population,
@@ -54,7 +53,9 @@ def toy(n: int = 60, seed: int = 1) -> tuple[np.ndarray, np.ndarray]:
     return draw.random((n, 6)) * 5e-3 + np.where(early, 0.0, 8e-3), labels
 
 
-def net(seed: int = 1, last: Any = CubaLIF, gain: float = 8.0, dt: float = 0.1e-3, **params: float) -> Network:
+def net(
+    seed: int = 1, last: Any = CubaLIF, gain: float = 8.0, dt: float = 0.1e-3, **params: float
+) -> Network:
     """Return a network 6-12-3 whose hidden weights are positive, so that it spikes."""
     found = chain(
         source(6), dense(12), neurons(CubaLIF, **(MODEL | params)), dense(3), neurons(last, **MODEL), dt=dt
@@ -139,7 +140,11 @@ def test_subtracting_reset_and_renamed_neurons_are_read_from_their_text() -> Non
         (IF, {}, "IF is not a linear neuron"),
         (AlphaLIF, {}, "AlphaLIF is not a linear neuron .* found state a, i, v"),
         (NoisyLIF, {}, "NoisyLIF is not a linear neuron .* noise — use CubaLIF"),
-        (CubaLIF, {"v_reset": 1.5}, "the reset is not below the threshold; found 1.5, expected less than 1"),
+        (
+            CubaLIF,
+            {"v_reset": 1.5},
+            "the reset is not below the threshold; found 1.5, expected less than 1",
+        ),
         (CubaLIF, {"tau_s": -1.0}, "time constants must be more than 0"),
     ],
 )
@@ -150,7 +155,9 @@ def test_neurons_without_event_based_run(model: Any, params: Any, message: str) 
 
 
 def test_a_threshold_on_the_current_is_refused() -> None:
-    direct = CubaLIF.variant("Direct", jumps={"spikes": "i"}, threshold="i > v_th / r", reset={"i": "0 * i"})
+    direct = CubaLIF.variant(
+        "Direct", jumps={"spikes": "i"}, threshold="i > v_th / r", reset={"i": "0 * i"}
+    )
     with pytest.raises(TrainError, match="times of spikes do not change smoothly with weights"):
         read(Population(direct, 1), "here")
 
@@ -159,12 +166,19 @@ def test_networks_without_event_based_run() -> None:
     good = net()
     q = good.projections["input->hidden1"]
     biased = Projection(q.pre, q.post, q.topology, bias=np.ones(12))
-    with pytest.raises(TrainError, match="a bias is added at every step, and there are no steps here"):
+    with pytest.raises(
+        TrainError, match="a bias is added at every step, and there are no steps here"
+    ):
         plan(good.replacing(projections={"input->hidden1": biased}))
     held = Projection(q.pre, q.post, q.topology, port="i_ext")
-    with pytest.raises(TrainError, match="reaches port 'i_ext', whose input is held over steps; expected port 'spikes'"):
+    with pytest.raises(
+        TrainError,
+        match="reaches port 'i_ext', whose input is held over steps; expected port 'spikes'",
+    ):
         plan(good.replacing(projections={"input->hidden1": held}))
-    silent = net(last=CubaLI).joined({"back": Projection("output", "hidden1", Dense(np.ones((12, 3))))})
+    silent = net(last=CubaLI).joined(
+        {"back": Projection("output", "hidden1", Dense(np.ones((12, 3))))}
+    )
     with pytest.raises(TrainError, match="'output' has no threshold, so it sends no spikes"):
         plan(silent)
     alone = Network(dt=1e-3, populations={"a": Population(CubaLIF, 2)})
@@ -175,16 +189,22 @@ def test_networks_without_event_based_run() -> None:
 def test_losses_and_outputs_must_fit() -> None:
     x, labels = toy(4)
     for bad, loss, message in (
-        (net(), MeanCrossEntropy(), "has a threshold — MeanCrossEntropy needs neurons that do not, such as CubaLI"),
+        (
+            net(),
+            MeanCrossEntropy(),
+            "has a threshold — MeanCrossEntropy needs neurons that do not, such as CubaLI",
+        ),
         (net(last=CubaLI), LOSS, "has no threshold — TimeCrossEntropy needs neurons that spike"),
         (net().replacing(outputs=("hidden1", "output")), LOSS, "needs one output population"),
     ):
         with pytest.raises(TrainError, match=message):
             gradient(bad, x, labels, loss, until=UNTIL)
-    with pytest.raises(TrainError, match="has fewer neurons than there are classes; found 3, expected 5"):
+    with pytest.raises(
+        TrainError, match=r"has fewer neurons than there are classes; found 3, expected 5"
+    ):
         gradient(net(), x, [0, 1, 2, 4], LOSS, until=UNTIL)
     held = chain(source(6), dense(3), neurons(CubaLIF, t_ref=1e-3), dt=1e-3)
-    with pytest.raises(TrainError, match="rouse=5.* refractory period.* say rouse=0"):
+    with pytest.raises(TrainError, match=r"rouse=5.* refractory period.* say rouse=0"):
         gradient(held, x, labels, LOSS, until=UNTIL)
 
 
@@ -208,7 +228,7 @@ def test_losses_and_outputs_must_fit() -> None:
         (lambda: fit(net(), DATA, **SETTINGS, trainable=("taus",)), "trainable: nothing is called 'taus'"),
         (lambda: fit(net(), DATA, **SETTINGS, trainable=()), "trainable: nothing to train"),
         (lambda: fit(net(), DATA[0], **SETTINGS), "is neither samples nor a pair"),
-        (lambda: fit(net(), (toy(), (toy(3)[0], [0.5, 1, 2])), **SETTINGS), "data: validation: labels: must be one whole"),
+        (lambda: fit(net(), (toy(), (toy(3)[0], [0.5, 1, 2])), **SETTINGS), "data: validation: labels: must be one"),
         (lambda: Spikes.from_times([[np.nan]]), "times must be numbers"),
         (lambda: Spikes.from_bins(np.full((2, 1, 1), 0.5), 1e-3), "bins must be whole numbers of spikes"),
         (lambda: Spikes([0, 2], [2.0, 1.0], [0, 0], 1), "times of a sample are not sorted"),
@@ -272,11 +292,14 @@ def test_it_learns_times() -> None:
     assert found.loss == pytest.approx(done.history[done.best].validation_loss)
 
 
-@pytest.mark.parametrize("loss", [GreatestCrossEntropy(gain=5.0), MeanCrossEntropy(gain=10.0, tau=20e-3)])
+@pytest.mark.parametrize(
+    "loss", [GreatestCrossEntropy(gain=2.0), MeanCrossEntropy(gain=10.0, tau=20e-3)]
+)
 def test_it_learns_membranes(loss: Any) -> None:
-    done = fit(net(last=CubaLI), (toy(), None), **(SETTINGS | {"loss": loss, "epochs": 8}))
+    settings = SETTINGS | {"loss": loss, "epochs": 24, "optimizer": AdamW(lr=0.1)}
+    done = fit(net(last=CubaLI), (toy(), None), **settings)
     assert done.history[-1].accuracy > 0.9
-    assert done.best == 7
+    assert done.best == 23
 
 
 def test_delays_alone_learn_and_land_on_the_grid() -> None:
@@ -285,10 +308,17 @@ def test_delays_alone_learn_and_land_on_the_grid() -> None:
     q = known.projections["input->output"]
     late = np.random.default_rng(2).integers(20, 40, (3, 6)) * 0.1e-3
     known = known.replacing(
-        projections={"input->output": Projection(q.pre, q.post, Dense(np.full((3, 6), 3.0)), delay=late)}
+        projections={
+            "input->output": Projection(q.pre, q.post, Dense(np.full((3, 6), 3.0)), delay=late)
+        }
     )
     loss = TimeCrossEntropy(tau=1e-3)
-    settings = SETTINGS | {"loss": loss, "trainable": ("delays",), "epochs": 12, "optimizer": AdamW(lr=0.05)}
+    settings = SETTINGS | {
+        "loss": loss,
+        "trainable": ("delays",),
+        "epochs": 20,
+        "optimizer": AdamW(lr=0.1),
+    }
     before = evaluate(known, toy(), loss, until=UNTIL).accuracy
     done = fit(known, (toy(), toy(30, 2)), **settings)
     assert before < 0.6
@@ -326,10 +356,10 @@ def test_same_seed_same_weights_on_any_number_of_threads() -> None:
 def test_silent_neurons_wake() -> None:
     """Without spikes there are no derivatives: only Wake gets a network of weak weights going."""
     weak = net(gain=0.8)
-    x, labels = toy()
+    x, _ = toy()
     assert len(simulate(weak, x, until=UNTIL).spikes["hidden1"].time) == 0
     loss = TimeCrossEntropy(tau=1e-3)
-    settings = SETTINGS | {"loss": loss, "epochs": 12}
+    settings = SETTINGS | {"loss": loss, "epochs": 25}
     asleep = fit(weak, (toy(), None), **settings, wake=Wake(step=0.0))
     np.testing.assert_array_equal(
         asleep.network.projections["input->hidden1"].topology.weight,
@@ -346,10 +376,14 @@ def test_a_data_set_on_a_grid() -> None:
     samples = Samples(grey, labels, Latency(), 40, 0.5e-3, "train")
     done = fit(net(dt=0.5e-3), (samples, None), **SETTINGS)
     assert done.history[-1].accuracy > done.history[0].accuracy
-    with pytest.raises(TrainError, match="found .*samples"):
+    with pytest.raises(TrainError, match="data: validation: is neither samples nor a pair"):
         fit(net(), (samples, 3), **SETTINGS)
 
 
 def test_a_loss_that_is_not_finite_stops() -> None:
-    with pytest.raises(TrainError, match="epoch 1, batch 2: the loss or its gradient is not finite"):
-        fit(net(), DATA, **(SETTINGS | {"optimizer": SGD(lr=1e300)}))
+    steep = SETTINGS | {"loss": GreatestCrossEntropy(gain=1e308), "optimizer": SGD(lr=0.1)}
+    with (
+        np.errstate(all="ignore"),
+        pytest.raises(TrainError, match="epoch 1, batch 1: the loss or its gradient is not finite"),
+    ):
+        fit(net(last=CubaLI, gain=20.0), DATA, **steep)

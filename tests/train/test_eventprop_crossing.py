@@ -51,8 +51,15 @@ def test_lambert_closed_form(u: float, y: float) -> None:
 
 
 @pytest.mark.parametrize("ratio", [0.2, 1.0, 1.0 + 1e-9, 2.0, 4.0])
-@given(u=st.floats(-2.0, 0.999), y=st.floats(-3e3, 3e3), level=st.floats(-0.5, 2.0), span=st.floats(1e-6, 0.2))
-def test_first_crossing_is_the_first(ratio: float, u: float, y: float, level: float, span: float) -> None:
+@given(
+    u=st.floats(-2.0, 0.999),
+    y=st.floats(-3e3, 3e3),
+    level=st.floats(-0.5, 2.0),
+    span=st.floats(1e-6, 0.2),
+)
+def test_first_crossing_is_the_first(
+    ratio: float, u: float, y: float, level: float, span: float
+) -> None:
     """Whatever is found lies on the level with nothing above it before; nothing found: nothing above it at all."""
     assume(u < level - 1e-9)
     a, b = 1 / (ratio * TAU), 1 / TAU
@@ -87,4 +94,6 @@ def test_response_has_no_special_case() -> None:
     for shift in (0.0, 1e-14, 1e-10, 1e-7):
         assert response(a, a * (1 + shift), s) == pytest.approx(exact, rel=1e-6 + 10 * shift)
         assert response(a, a * (1 + shift), s) == response(a * (1 + shift), a, s)
-    assert peak_time(0.1, 80.0, a, a) == pytest.approx(peak_time(0.1, 80.0, a, a * (1 + 1e-9)), rel=1e-6)
+    assert peak_time(0.1, 80.0, a, a) == pytest.approx(
+        peak_time(0.1, 80.0, a, a * (1 + 1e-9)), rel=1e-6
+    )

@@ -26,6 +26,8 @@ MODEL = {"tau_m": 20e-3, "tau_s": 5e-3}
 UNTIL = 60e-3
 TIMES = TimeCrossEntropy(tau=1e-3, price=0.1, tau_late=10e-3)
 LABELS = np.array([0, 1, 2])
+MOST = 16
+"""Entries of an array whose derivatives are compared with differences."""
 
 
 def inputs(n: int = 6) -> np.ndarray:
@@ -55,7 +57,11 @@ def recurrent(**params: float) -> Network:
         source(6), dense(8, recurrent=True), neurons(CubaLIF, **(MODEL | params)), dense(3),
         neurons(CubaLIF, **MODEL), dt=1e-6,
     )  # fmt: skip
-    means = {"input->hidden1": (4.0, 2.0), "hidden1->hidden1": (0.3, 1.0), "hidden1->output": (1.5, 1.0)}
+    means = {
+        "input->hidden1": (4.0, 2.0),
+        "hidden1->hidden1": (0.3, 1.0),
+        "hidden1->output": (1.5, 1.0),
+    }
     return with_random(net, means)
 
 
@@ -70,9 +76,14 @@ def delayed(net: Network, seed: int = 3) -> Network:
 
 
 def differences(loss: Callable[[np.ndarray], float], at: np.ndarray, step: float) -> np.ndarray:
-    """Return central differences, improved by one Richardson step: error of order step^4."""
-    found = np.zeros_like(at)
-    for index in np.ndindex(*at.shape):
+    """Return central differences, improved by one Richardson step: error of order step^4.
+
+    Of at most `MOST` entries, chosen by chance; the others are NaN.
+    """
+    found = np.full_like(at, np.nan)
+    every = list(np.ndindex(*at.shape))
+    chosen = np.random.default_rng(len(every)).permutation(len(every))[:MOST]
+    for index in (every[k] for k in chosen):
         value = []
         for h in (step, 2 * step):
             ends = []
@@ -86,9 +97,10 @@ def differences(loss: Callable[[np.ndarray], float], at: np.ndarray, step: float
 
 
 def close(found: np.ndarray, expected: np.ndarray, rel: float = 1e-6) -> None:
-    scale = np.abs(expected).max()
+    there = ~np.isnan(expected)
+    scale = np.abs(expected[there]).max()
     assert scale > 0
-    np.testing.assert_allclose(found, expected, rtol=0, atol=rel * scale)
+    np.testing.assert_allclose(found[there], expected[there], rtol=0, atol=rel * scale)
 
 
 def check(net: Network, loss: EventLoss, x: np.ndarray | None = None) -> None:
@@ -128,7 +140,10 @@ def test_one_spike_in_closed_form() -> None:
     w, t0, delay, tau = 6.0, 2e-3, 1e-3, 10e-3
     net = Network(
         dt=1e-3,
-        populations={"in": Population(Input, 1), "out": Population(CubaLIF, 1, {"tau_m": tau, "tau_s": tau / 2})},
+        populations={
+            "in": Population(Input, 1),
+            "out": Population(CubaLIF, 1, {"tau_m": tau, "tau_s": tau / 2}),
+        },
         projections={"p": Projection("in", "out", Dense([[w]]), delay=delay)},
     )
     root = math.sqrt(1 - 4 / w)
@@ -141,7 +156,9 @@ def test_one_spike_in_closed_form() -> None:
     found = gradient(net, [[t0]], [0], loss, until=30e-3)
     to_time = math.exp(time)
     assert found.loss == pytest.approx(math.exp(time) - 1, rel=1e-12)
-    assert found.weights["p"].item() == pytest.approx(-to_time * tau / (w * w * x * root), rel=1e-12)
+    assert found.weights["p"].item() == pytest.approx(
+        -to_time * tau / (w * w * x * root), rel=1e-12
+    )
     assert found.delays["p"].item() == pytest.approx(to_time, rel=1e-12)
     assert found.times["in"].item() == pytest.approx(to_time, rel=1e-12)
 
@@ -169,13 +186,20 @@ def test_layers_with_many_spikes() -> None:
     check(net, TIMES)
 
 
-@pytest.mark.parametrize("params", [{"tau_m": 5e-3}, {"tau_m": 10e-3}, {"v_rest": -0.2, "v_reset": -0.5}])
+@pytest.mark.parametrize(
+    "params", [{"tau_m": 5e-3}, {"tau_m": 10e-3}, {"v_rest": -0.2, "v_reset": -0.5}]
+)
 def test_other_constants(params: dict[str, float]) -> None:
     check(layered(**params), TIMES)
 
 
 @pytest.mark.parametrize(
-    "loss", [GreatestCrossEntropy(gain=2.0), MeanCrossEntropy(gain=3.0), MeanCrossEntropy(gain=3.0, tau=10e-3)]
+    "loss",
+    [
+        GreatestCrossEntropy(gain=2.0),
+        MeanCrossEntropy(gain=3.0),
+        MeanCrossEntropy(gain=3.0, tau=10e-3),
+    ],
 )
 def test_membranes(loss: EventLoss) -> None:
     check(layered(CubaLI), loss)
@@ -213,7 +237,9 @@ def test_delays_of_each_synapse_with_recurrence_and_of_a_readout() -> None:
 
 def test_one_delay_of_a_projection() -> None:
     net = layered()
-    changed = {n: Projection(q.pre, q.post, q.topology, delay=2e-3) for n, q in net.projections.items()}
+    changed = {
+        n: Projection(q.pre, q.post, q.topology, delay=2e-3) for n, q in net.projections.items()
+    }
     net = net.replacing(projections=changed)
     assert {s.kind for s in plan(net).stages} == {Kind.LAYER}
     check(net, TIMES)
@@ -224,7 +250,11 @@ def test_shared_weights_of_a_convolution() -> None:
     draw = np.random.default_rng(4)
     net = Network(
         dt=1e-6,
-        populations={"input": Population(Input, (1, 6)), "hidden": hidden, "output": Population(CubaLIF, 3, MODEL)},
+        populations={
+            "input": Population(Input, (1, 6)),
+            "hidden": hidden,
+            "output": Population(CubaLIF, 3, MODEL),
+        },
         projections={
             "a": Projection("input", "hidden", Conv(draw.normal(6, 2, (2, 1, 3)))),
             "b": Projection("hidden", "output", Dense(draw.normal(1.5, 1, (3, 8)))),
@@ -248,7 +278,9 @@ def test_two_projections_of_one_source_and_a_skip() -> None:
             ("input", "output", 0.2),
         )
     }  # fmt: skip
-    projections["again"] = Projection("a", "output", Dense(draw.normal(0.5, 0.5, (3, 4))), delay=1e-3)
+    projections["again"] = Projection(
+        "a", "output", Dense(draw.normal(0.5, 0.5, (3, 4))), delay=1e-3
+    )
     check(Network(dt=1e-6, populations=populations, projections=projections), TIMES)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -43,6 +44,7 @@ from spikewright.train.online import (
     RateTarget,
     StepCrossEntropy,
     StepSquaredError,
+    teaching,
 )
 from spikewright.train.online import learn as learning
 from spikewright.train.online.local import is_shared
@@ -81,7 +83,7 @@ def row(model: NeuronModel, *, hidden: int = 1, biased: bool = True, out: Any = 
     populations = {"in": Population(Input, 5), "out": Population(out, 3, {"tau_m": 15 * ms})}
     populations |= {n: Population(model, 7) for n in names[1:-1]}
     projections = {}
-    for k, (pre, post) in enumerate(zip(names, names[1:], strict=False)):
+    for k, (pre, post) in enumerate(pairwise(names)):
         weights = draw.normal(0.3 if post != "out" else 0.0, 0.6, (sizes[k + 1], sizes[k]))
         bias = draw.normal(0.0, 0.1, sizes[k + 1]) if biased else None
         projections[f"{pre}->{post}"] = Projection(pre, post, Dense(weights), bias=bias)
@@ -89,7 +91,7 @@ def row(model: NeuronModel, *, hidden: int = 1, biased: bool = True, out: Any = 
 
 
 def mixed() -> Network:
-    """Two hidden populations that reach themselves and each other, and the outputs, one late; sparse, delays per weight."""
+    """Two hidden populations that reach themselves, each other and the outputs; delays, sparse and per weight."""
     draw = np.random.default_rng(0)
 
     def dense(post: int, pre: int, mean: float = 0.2, deviation: float = 0.6) -> Dense:
@@ -192,42 +194,42 @@ class TestEProp:
         """After every step, of every synapse: against autograd's Jacobian of a neuron's step."""
         module = Module(row(ADAPTIVE, biased=False), dtype=torch.float64)
         x = inputs()
-        teach = learning.teaching(EProp(window=1), module, CROSS, (("in", "x"),))
-        course, sums = teach.course(SAMPLES, 1), teach.sums()
-        part = next(r for r in range(2) if teach.inner[r].projection == "in->h0")
+        teach = teaching.teaching(EProp(window=1), module, CROSS, (("in", "x"),))
+        course = teach.course(SAMPLES, 1)
+        sums = course.sums()
+        (synapses,) = course.afferents["h0"]
         compiled = module.compiled("h0", frozenset({"spikes"}))
-        weights = teach.inner[part].weight.detach()
+        weights = torch.from_numpy(np.array(module.network.projections["in->h0"].topology.weight))
+
+        def step(v: Any, a: Any, arriving: Any) -> Any:
+            names = {"v": v, "a": a, "spikes": arriving}
+            compiled.advance(names, ("v", "a"), module.firing, v)
+            return names["v"], names["a"]
+
         state = torch.zeros(2, SAMPLES, 7, dtype=torch.float64)
-        traces = torch.zeros(2, SAMPLES, 7, 5, dtype=torch.float64)
+        traces = [torch.zeros(2, SAMPLES, 7, 5, dtype=torch.float64)]
         for k in range(STEPS):
-
-            def step(v: Any, a: Any, arriving: Any) -> Any:
-                names = {"v": v, "a": a, "spikes": arriving}
-                compiled.advance(names, ("v", "a"), module.firing, v)
-                return names["v"], names["a"]
-
-            v, a = state
             jacobian = torch.autograd.functional.jacobian(
-                lambda *s: tuple(x.sum((0, 1)) for x in step(*s)), (v, a, x[k] @ weights.T)
+                lambda *given: tuple(x.sum((0, 1)) for x in step(*given)),
+                (*state, x[k] @ weights.T),
             )
-            old = traces.clone()
+            old = traces[-1]
+            now = torch.zeros_like(old)
             for new in range(2):
-                traces[new] = jacobian[new][2][..., None] * x[k][:, None, :]
+                now[new] = jacobian[new][2][..., None] * x[k][:, None, :]
                 for before in range(2):
-                    traces[new] += jacobian[new][before][..., None] * old[before]
-            state = torch.stack(step(v, a, x[k] @ weights.T))
+                    now[new] += jacobian[new][before][..., None] * old[before]
+            traces.append(now)
+            state = torch.stack(step(*state, x[k] @ weights.T))
             course.step(
                 {("in", "x"): x[k : k + 1].numpy()}, {}, teach.weights, 1, slice(0, 1),
                 LABELS.numpy(), sums, is_last=False,
             )  # fmt: skip
-            if k >= 1:
-                # learned one step late: the lag of the way to the outputs
-                held = course.eligibility[part].state[:, :, :2]
-                np.testing.assert_allclose(
-                    held.transpose(2, 0, 3, 1), previous, rtol=1e-10, atol=1e-14
-                )
-            previous = traces.numpy().copy()
-        assert np.abs(previous).min(axis=(1, 2, 3)).max() >= 0 < np.abs(previous).max()
+            # learned one step late, the lag of the way to the outputs; behind the own variables stands the filter
+            if k:
+                held = synapses.state[:, :, :2].transpose(2, 0, 3, 1)
+                np.testing.assert_allclose(held, traces[-2].numpy(), rtol=1e-10, atol=1e-14)
+        assert min(float(t.abs().max()) for t in traces[-1]) > 0.1
 
     def test_learns_from_what_random_weights_bring_back(self) -> None:
         """A second hidden population, and errors that come back through weights that no projection has."""
@@ -247,7 +249,10 @@ class TestEProp:
             worth[k] = decay * (error[k] + worth[k + 1])
         objective = torch.zeros((), dtype=torch.float64)
         for name, late in (("h0", 2), ("h1", 1)):
-            matrix = torch.from_numpy(learning._drawn(rule, name, 7, 3)) * module.units["h1->out"]
+            matrix = (
+                torch.from_numpy(teaching.random_feedback(rule, name, 7, 3))
+                * module.units["h1->out"]
+            )
             alone, copies = given(network, ("h0", "h1"), run.sent)
             again = Module(
                 alone, dtype=torch.float64, reset_gradient=reset, kernels=Kernels.AUTOGRAD
@@ -274,7 +279,7 @@ class TestEProp:
             ]
 
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(learning, "_drawn", product)
+            patch.setattr(teaching, "random_feedback", product)
             wanted, _ = learn(EProp(Feedback.RANDOM), network, CROSS, ResetGradient.DETACHED)
         same(found, wanted)
 
@@ -364,7 +369,7 @@ class TestOTTT:
 
 
 def formula(network: Network) -> dict[str, torch.Tensor]:
-    """Return OTTT's gradient of in -> h0 -> h1 -> out, by the paper's equations; spikes arrive a step after they are sent."""
+    """Return OTTT's gradient of in -> h0 -> h1 -> out by the paper's equations; spikes arrive a step late."""
     module = Module(network, dtype=torch.float64, reset_gradient=ResetGradient.DETACHED)
     names = ["in", "h0", "h1", "out"]
     with torch.no_grad():
@@ -385,7 +390,7 @@ def formula(network: Network) -> dict[str, torch.Tensor]:
         )  # before the reset, which takes off a threshold of 1
         worth[name] = late * Arctan().slope(v - 1.0) * decay[name]
     gradients = {}
-    for pre, post in zip(names, names[1:], strict=False):
+    for pre, post in pairwise(names):
         trace = torch.zeros(SAMPLES, run.sent[pre].shape[2], dtype=torch.float64)
         ones = torch.zeros((), dtype=torch.float64)
         total: Any = 0.0
@@ -446,7 +451,7 @@ class TestFit:
         module = seen[0]
         (key,) = module.feedback
         assert key == "h1->out"
-        before = learning._drawn(rule, "h1", 7, 3)
+        before = teaching.random_feedback(rule, "h1", 7, 3)
         before = before - network.projections[key].topology.weight / module.units[key]
         after = (module.feedback[key] - module.weights[key]).detach().numpy()
         np.testing.assert_allclose(after, before * (1 - rate * decay) ** epochs, rtol=1e-9)

@@ -1,6 +1,7 @@
 """Free Spoken Digit Dataset: recordings `{digit}_{speaker}_{index}.wav`, as log-mel time series.
 
-Parts: index 0 to 4 of each digit and speaker is test (official), 5 to 9 validation (ours), 10 and above train.
+Parts: index 0 to 4 of each digit and speaker is test (official), 5 to 9 validation (ours), 10 and above train. Or one
+speaker is test, which shows how new voices are understood: index 5 to 9 of the others is validation then, others train.
 Every feature comes from its own recording alone, so nothing of a test recording enters training.
 """
 
@@ -36,6 +37,7 @@ def load(
     *,
     encoding: Encoding | None = None,
     features: LogMel | None = None,
+    left_out: str | None = None,
 ) -> Dataset:
     """Read spoken digits from a folder of recordings.
 
@@ -44,6 +46,7 @@ def load(
     folder : holds the recordings, or a folder `recordings` with them
     encoding : of time series; default `Above(LEVELS)`, `Stream()` gives the analog features as currents
     features : settings of the front end; default `LogMel()`. Its `hop` is dt, its `steps` are T.
+    left_out : a speaker who is the test part; default: the official parts
 
     Returns
     -------
@@ -51,7 +54,7 @@ def load(
 
     Raises
     ------
-    DataError : the folder or a part is missing, or a file is damaged or foreign
+    DataError : the folder, a part or the speaker is missing, or a file is damaged or foreign
     """
     settings = LogMel() if features is None else features
     how = Above(LEVELS) if encoding is None else encoding
@@ -75,12 +78,18 @@ def load(
     named = [NAME.match(path.name) for path in paths]
     labels = np.array([int(match[1]) for match in named if match], np.int64)
     index = np.array([int(match[3]) for match in named if match], np.int64)
-    speakers = sorted({match[2] for match in named if match})
-    chosen = {
-        "train": index >= FIRST_TRAIN,
-        "validation": (index >= FIRST_VALIDATION) & (index < FIRST_TRAIN),
-        "test": index < FIRST_VALIDATION,
-    }
+    voice = np.array([match[2] for match in named if match])
+    speakers = sorted(set(voice))
+    validation = (index >= FIRST_VALIDATION) & (index < FIRST_TRAIN)
+    test = index < FIRST_VALIDATION if left_out is None else voice == left_out
+    if left_out is not None and left_out not in speakers:
+        raise DataError(
+            explain(
+                "data set 'fsdd': left_out", "no such speaker", found=repr(left_out),
+                expected=", ".join(speakers),
+            )
+        )  # fmt: skip
+    chosen = {"train": ~validation & ~test, "validation": validation & ~test, "test": test}
     for part, mask in chosen.items():
         if not mask.any():
             raise DataError(
@@ -105,9 +114,16 @@ def load(
         for part, mask in chosen.items()
     }
     cut = int((outside > CUT_SHARE).sum())
-    notes = [
+    official = (
         f"speakers {', '.join(speakers)}: all of them in every part, so this does not test new voices",
         f"official test part, index 0-4; index 5-9 of the training part is validation ({len(paths)} files)",
+    )
+    unheard = (
+        f"speaker {left_out} is the test part, {', '.join(n for n in speakers if n != left_out)} are not in it",
+        f"index 5-9 of the others is validation, the rest of them train ({len(paths)} files)",
+    )
+    notes = [
+        *(official if left_out is None else unheard),
         f"{settings.steps} frames about the center of energy: {cut} of {len(paths)} recordings lose more "
         f"than {CUT_SHARE:.0%} of their power, none is left out",
     ]

@@ -25,7 +25,7 @@ from spikewright.engines.program import initial_values
 from spikewright.errors import Problems, TrainError, explain
 from spikewright.network.expression import names_in
 from spikewright.network.graph import Method, Network, Population, Projection
-from spikewright.train.delays.learned import ALL, Delays, learned, shortest, with_delays
+from spikewright.train.delays.learned import ALL, Delays, fixed, learned, shortest, with_delays
 from spikewright.train.expression import build, value
 from spikewright.train.fused.members import Fused
 from spikewright.train.fused.products import Choice
@@ -124,6 +124,7 @@ class Module(nn.Module):
         self.steps = {n: discretize(p, network.dt, where=n) for n, p in network.populations.items()}
         self._compiled: dict[tuple[str, frozenset[str]], TorchStep] = {}
         self.learned, rest = learned(network, trainable)
+        self.late = {**self.learned, **fixed(network, self.learned)}
         self._groups = groups(with_delays(network, shortest(self.learned)))
         self._lags = {
             n: self.learned[n].lags() if n in self.learned else lags(network, n)
@@ -269,6 +270,14 @@ class Module(nn.Module):
                         key, torch.from_numpy(mask).to(self.dtype), persistent=False
                     )
                     self._held[n, f"mask/{number}"] = key
+
+        for n, x in self.late.items():
+            if n not in self.learned:
+                key = f"delay_{len(self._held)}"
+                self.register_buffer(
+                    key, torch.from_numpy(x.start).to(self.dtype), persistent=False
+                )
+                self._held[n, "delay"] = key
 
     def held(self, name: str, what: str) -> Tensor | None:
         """Return a constant array of a population or projection."""
@@ -502,10 +511,12 @@ class Module(nn.Module):
     def delayed(
         self, projection: str, sent: Tensor, state: TorchState, weights: Mapping[str, Tensor]
     ) -> tuple[Tensor, tuple[Choice, float]]:
-        """Return what arrives after learned delays, T B *shape, and how it was calculated."""
-        q = self.network.projections[projection]
-        found, how = self.learned[projection].arriving(
-            sent.flatten(2), state.history[q.pre].flatten(2), weights[projection], self.precision
+        """Return what arrives after the delays of a projection in `late`, T B *shape, and how it was calculated."""
+        q, late, weight = self.network.projections[projection], self.late[projection], weights[projection]
+        if projection not in self.learned:
+            weight = late.weights(weight, self.held(projection, "delay"), 1.0, is_whole=True)
+        found, how = late.arriving(
+            sent.flatten(2), state.history[q.pre].flatten(2), weight, self.precision
         )
         return found.unflatten(-1, self.network.populations[q.post].shape), how
 
@@ -535,7 +546,7 @@ class Module(nn.Module):
             if looping and pre in group:
                 continue
             port = network.port_of(q)
-            if q in self.learned:
+            if q in self.late:
                 current, _ = self.delayed(q, sent[pre], state, weights)
                 totals[port] = totals[port] + current if port in totals else current
                 continue

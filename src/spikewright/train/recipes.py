@@ -111,11 +111,16 @@ def digits_data(*, steps: int = 20) -> Dataset:
     return found.augmented(Affine(shift=0.5, rotate=0.1, zoom=0.05, shear=0.05))
 
 
-def fsdd_data(folder: str | Path) -> Dataset:
-    """Return the spoken digits as spikes where mel bands are loud, training recordings moved in time and pitch."""
+def fsdd_data(folder: str | Path, *, left_out: str | None = None) -> Dataset:
+    """Return the spoken digits as spikes where mel bands are loud, training recordings moved in time and pitch.
+
+    Parameters
+    ----------
+    left_out : a speaker who is the test part; default: the official parts
+    """
     from spikewright.data import fsdd
 
-    return fsdd.load(Path(folder)).augmented(Slide(steps=3, channels=1, gain=0.1))
+    return fsdd.load(Path(folder), left_out=left_out).augmented(Slide(steps=3, channels=1, gain=0.1))
 
 
 def train_digits(*, seed: int = 1, **changes: Any) -> Trained:

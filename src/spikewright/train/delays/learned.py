@@ -77,12 +77,12 @@ class Delays:
 
 
 @dataclass(frozen=True)
-class Learned:
-    """The learned delays of one projection.
+class Late:
+    """The delays of one projection, learned or fixed.
 
     Parameters
     ----------
-    settings : what was asked for
+    settings : what was asked for; of fixed ones the range alone counts
     start : steps, (N, K), or (K,) by source
     lag : steps that propagation adds
     """
@@ -175,7 +175,7 @@ class Learned:
 
 def learned(
     network: Network, trainable: Sequence[str | Delays]
-) -> tuple[dict[str, Learned], tuple[str, ...]]:
+) -> tuple[dict[str, Late], tuple[str, ...]]:
     """Return projection -> its learned delays, and the entries of `trainable` that are about something else.
 
     Raises
@@ -183,7 +183,7 @@ def learned(
     TrainError : delays that cannot be learned as was asked
     """
     problems = Problems()
-    found: dict[str, Learned] = {}
+    found: dict[str, Late] = {}
     rest: list[str] = []
     for entry in trainable:
         asked = _asked(network, entry)
@@ -204,7 +204,7 @@ def learned(
                 problems.add(where, "is named twice")
             elif _is_fit(network, n, where, problems):
                 start = _start(network, n, asked, where, problems)
-                found[n] = Learned(asked, start, network.lag(n))
+                found[n] = Late(asked, start, network.lag(n))
     problems.raise_as(TrainError)
     try:
         with_delays(network, shortest(found))
@@ -212,6 +212,20 @@ def learned(
         problems.add("trainable delays", f"can become too short: {error}", cure="set min_steps=1")
     problems.raise_as(TrainError)
     return found, tuple(rest)
+
+
+def fixed(network: Network, apart_from: Mapping[str, Late]) -> dict[str, Late]:
+    """Return projection -> its delays, of dense ones whose weights have so many that one product per delay is slower
+    than a convolution over all of them."""
+    found = {}
+    for n in network.projections:
+        steps = network.delay_steps(n)
+        if n in apart_from or not steps.ndim or not _is_dense(network, n):
+            continue
+        low, high, kinds = int(steps.min()), int(steps.max()), len(np.unique(steps))
+        if kinds > 2 and high - low < 2 * kinds:
+            found[n] = Late(Delays((n,), high, low), steps, network.lag(n))
+    return found
 
 
 def _asked(network: Network, entry: str | Delays) -> Delays | None:
@@ -268,7 +282,7 @@ def _start(
     return np.array(steps)
 
 
-def shortest(found: Mapping[str, Learned]) -> dict[str, NDArray[np.int64]]:
+def shortest(found: Mapping[str, Late]) -> dict[str, NDArray[np.int64]]:
     """Return the least delays that learned ones can become."""
     return {n: np.full(x.start.shape, x.settings.min_steps) for n, x in found.items()}
 

@@ -95,7 +95,9 @@ def simulate(
     decay = 1.0 / tau
     values = run.values(known, known.weights, known.delays)
     with run.workers(threads) as work:
-        parts = work(lambda chunk: run.forward(known, values, chunk, until, decay, True), chunks(given))
+        parts = work(
+            lambda chunk: run.forward(known, values, chunk, until, decay, True), chunks(given)
+        )
     spikes = {n: Spikes.joined([sent[n] for sent, _ in parts]) for n in parts[0][0]}
     greatest, mean = {}, {}
     for name, number in readouts(known).items():
@@ -186,7 +188,9 @@ def one_chunk(
     learn: bool = True,
 ) -> Learned:
     """Run a chunk and, where `learn`, its backward pass."""
-    sent, memory = run.forward(known, values, inputs, until, loss.decay, loss.reading is Reading.MEAN)
+    sent, memory = run.forward(
+        known, values, inputs, until, loss.decay, loss.reading is Reading.MEAN
+    )
     (output,) = known.network.outputs
     pulls: dict[str, Reals] = {}
     membranes: dict[str, tuple[Reals, Reals]] = {}
@@ -200,7 +204,9 @@ def one_chunk(
         pulls[output] = np.where(is_first, slope[sample, spikes.address], 0.0)
         silent = np.flatnonzero(~np.isfinite(found[np.arange(len(labels)), labels]))
         if loss.rouse > 0.0 and len(silent):
-            peaks[output] = _roused(known, values, memory, silent, labels, loss.rouse, until, losses)
+            peaks[output] = _roused(
+                known, values, memory, silent, labels, loss.rouse, until, losses
+            )
     else:
         made = memory[readouts(known)[output]].forward
         rest, length = known.neurons[output].rest, window(loss.decay, until)
@@ -334,7 +340,9 @@ def check_output(known: Plan, loss: EventLoss, classes: int) -> None:
             cure="say rouse=0, and let Wake do it",
         )
     elif loss.rouse > 0.0 and np.any(stage.neuron.level <= 0.0):
-        problems.add(f"{name}(rouse={loss.rouse:g})", f"the threshold of {output!r} is not above rest")
+        problems.add(
+            f"{name}(rouse={loss.rouse:g})", f"the threshold of {output!r} is not above rest"
+        )
     fires = output in known.neurons and known.neurons[output].fires
     if fires != (loss.reading is Reading.FIRST):
         problems.add(

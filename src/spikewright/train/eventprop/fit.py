@@ -266,7 +266,9 @@ class _Fit:
         for group in self.optimizer.param_groups:
             group["lr"] = lr
         inputs = entering(self.known.network, self.train.batch(chosen, seed=self.seed, epoch=epoch))
-        inputs = self.perturbation.apply(inputs, seed=self.seed, name=f"train/perturbation/{epoch}/{number}")
+        inputs = self.perturbation.apply(
+            inputs, seed=self.seed, name=f"train/perturbation/{epoch}/{number}"
+        )
         labels = self.train.labels[chosen]
         values = run.values(self.known, self.weights, self.delays)
         parts = work(

@@ -15,7 +15,7 @@ and an arrival of weight w at time t gives q to the gradient of w, and w (b q - 
 Source
 ------
 Wunderlich and Pehle, "Event-based backpropagation can compute exact gradients for spiking neural networks", Scientific
-Reports 11, 12829, 2021, table 1; the derivative with respect to times of arrival as in Meszaros, Knight, Nowotny,
+Reports 11, 12829, 2021; the derivative with respect to times of arrival as in Meszaros, Knight, Nowotny,
 arXiv 2501.07331, 2025.
 """
 

@@ -56,8 +56,8 @@ class TimeCrossEntropy(EventLoss):
 
         -log softmax(-t / tau)[label] + price (exp(t[label] / tau_late) - 1)
 
-    A silent neuron counts as one that spikes at the end of the run. Its time has no derivative; where the label's neuron
-    is silent, `rouse` times what its membrane lacks at its greatest, as a part of the threshold, is added, whose
+    A silent neuron counts as one that spikes at the end of the run. Its time has no derivative. Where the label's
+    neuron is silent, `rouse` times what its membrane lacks at its greatest, as a part of the threshold, is added; its
     derivatives are exact too.
 
     Parameters
@@ -69,7 +69,7 @@ class TimeCrossEntropy(EventLoss):
     Source
     ------
     Goeltz et al., "Fast and energy-efficient neuromorphic deep learning with first-spike times", Nature Machine
-    Intelligence 3, 2021, eq. 5; Wunderlich and Pehle, Scientific Reports 11, 12829, 2021, eq. 15.
+    Intelligence 3, 2021, eq. 5; Wunderlich and Pehle, Scientific Reports 11, 12829, 2021.
     """
 
     tau: float = 1e-3
@@ -83,7 +83,9 @@ class TimeCrossEntropy(EventLoss):
         for name in ("price", "rouse"):
             if not 0 <= getattr(self, name) < math.inf:
                 raise TrainError(
-                    explain(f"TimeCrossEntropy({name}=)", "must be 0 or more", found=getattr(self, name))
+                    explain(
+                        f"TimeCrossEntropy({name}=)", "must be 0 or more", found=getattr(self, name)
+                    )
                 )
 
     def __call__(

@@ -21,10 +21,6 @@ class Perturbation:
     ----------
     drop : probability that a spike is lost
     jitter : s, standard deviation of what is added to its time; times stay 0 or more
-
-    Source
-    ------
-    Dropped input spikes: Wunderlich and Pehle, Scientific Reports 11, 12829, 2021, table 2.
     """
 
     drop: float = 0.0
@@ -33,7 +29,12 @@ class Perturbation:
     def __post_init__(self) -> None:
         problems = Problems()
         if not 0 <= self.drop < 1:
-            problems.add("Perturbation(drop=)", "must be a probability", found=self.drop, expected="0 <= drop < 1")
+            problems.add(
+                "Perturbation(drop=)",
+                "must be a probability",
+                found=self.drop,
+                expected="0 <= drop < 1",
+            )
         if not 0 <= self.jitter < math.inf:
             problems.add("Perturbation(jitter=)", "must be 0 s or more", found=self.jitter)
         problems.raise_as(TrainError)
@@ -44,7 +45,9 @@ class Perturbation:
         for population, spikes in inputs.items():
             draw = stream(seed, f"{name}/{population}")
             if self.drop:
-                found[population] = spikes = _kept(spikes, draw.random(len(spikes.time)) >= self.drop)
+                found[population] = spikes = _kept(
+                    spikes, draw.random(len(spikes.time)) >= self.drop
+                )
             if self.jitter:
                 late = draw.normal(0.0, self.jitter, len(spikes.time))
                 found[population] = _moved(spikes, np.maximum(spikes.time + late, 0.0))

@@ -1,4 +1,4 @@
-"""Populations that reach each other, delays of their own for each synapse, refractory periods: an event queue. Compiled.
+"""Recurrence, delays of their own for each synapse, refractory periods: an event queue. Compiled.
 
 Each neuron is brought to the time of an event only when the event reaches it, and its next spike is then predicted; a
 prediction is void when another event reaches the neuron first. What happened is written down in the order in which it
@@ -262,7 +262,16 @@ def forward(
             )  # fmt: skip
             if count >= limit or (count < 0 and len(s_neuron) - low >= limit):
                 out_start[n_samples] = -1
-                return out_start, spikes[0], s_neuron, spikes[1], spikes[2], log_start, log, log_time
+                return (
+                    out_start,
+                    spikes[0],
+                    s_neuron,
+                    spikes[1],
+                    spikes[2],
+                    log_start,
+                    log,
+                    log_time,
+                )
             if count < 0:
                 spikes, s_neuron = longer_rows(spikes), longer(s_neuron)
                 log, log_time = longer_rows(log), longer(log_time)

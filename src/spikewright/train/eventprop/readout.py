@@ -1,8 +1,8 @@
 """Neurons without a threshold: the greatest value of their membrane, and its mean over the run. Compiled.
 
 Their membrane is a sum of responses, so that both derivatives are sums too, without an adjoint. The mean is weighted
-with exp(-g t). With S the time from an arrival at t to the end of the run, x = a + g and z = b + g, an arrival of weight
-1 gives to the integral
+with exp(-g t). With S the time from an arrival at t to the end of the run, x = a + g and z = b + g, an arrival of
+weight 1 gives to the integral
 
     F = exp(-g t) (1 - exp(-x S) - x K(S; x, z)) / (x z)          dF/dt = -g F - exp(-g t) exp(-g S) K(S; a, b)
 
@@ -28,14 +28,6 @@ def _integral(a: float, b: float, g: float, t: float, until: float) -> float:
     x, z, span = a + g, b + g, until - t
     rest = -math.expm1(-x * span) - x * response(x, z, span)
     return math.exp(-g * t) * rest / (x * z)
-
-
-@compiled
-def _is_sorted(times: Reals) -> bool:
-    for k in range(1, len(times)):
-        if times[k] < times[k - 1]:
-            return False
-    return True
 
 
 @compiled
@@ -79,11 +71,11 @@ def forward(
     for sample in range(n_samples):
         low, high = start[sample], start[sample + 1]
         for i in range(n):
+            order, is_sorted = every[: high - low], True
             for k in range(low, high):
                 at[k - low] = time[k] + delay[row[k], i]
-            if _is_sorted(at[: high - low]):
-                order = every[: high - low]
-            else:
+                is_sorted &= k == low or at[k - low] >= at[k - low - 1]
+            if not is_sorted:
                 order = np.argsort(at[: high - low], kind="mergesort")
             u, y, now = u_start[i], y_start[i], 0.0
             greatest[sample, i] = u

@@ -102,7 +102,12 @@ def values(plan: Plan, weights: Mapping[str, Reals], delays: Mapping[str, Reals]
 
 
 def forward(
-    plan: Plan, values: list[Values], inputs: Mapping[str, Spikes], until: float, decay: float, is_mean: bool
+    plan: Plan,
+    values: list[Values],
+    inputs: Mapping[str, Spikes],
+    until: float,
+    decay: float,
+    is_mean: bool,
 ) -> tuple[dict[str, Spikes], list[Fired]]:
     """Run a chunk; return the spikes of every population that sends any, and what the backward pass needs.
 
@@ -131,11 +136,22 @@ def forward(
     return sent, memory
 
 
-def _run(stage: Stage, value: Values, fired: Fired, until: float, decay: float, is_mean: bool) -> None:
+def _run(
+    stage: Stage, value: Values, fired: Fired, until: float, decay: float, is_mean: bool
+) -> None:
     n, arrivals = stage.neuron, fired.arrivals
     if stage.kind is Kind.READOUT:
         fired.forward = readout.forward(
-            *arrivals, value.weight, value.delay, n.a, n.b, n.u_start, n.y_start, until, decay, is_mean
+            *arrivals,
+            value.weight,
+            value.delay,
+            n.a,
+            n.b,
+            n.u_start,
+            n.y_start,
+            until,
+            decay,
+            is_mean,
         )
         return
     if stage.kind is Kind.LAYER:
@@ -213,7 +229,9 @@ class Peaks:
     to_greatest: Reals
 
     @staticmethod
-    def of(stage: Stage, value: Values, fired: Fired, samples: NDArray[np.int64], until: float) -> Peaks:
+    def of(
+        stage: Stage, value: Values, fired: Fired, samples: NDArray[np.int64], until: float
+    ) -> Peaks:
         """Return them for some samples of a chunk, `to_greatest` still 0."""
         start, time, row = fired.arrivals
         count = start[samples + 1] - start[samples]
@@ -280,7 +298,7 @@ def backward(
     delay: list[Any] = [None] * len(values)
     for number in range(len(values) - 1, -1, -1):
         stage, value, fired = plan.stages[number], values[number], memory[number]
-        n, arrivals = stage.neuron, fired.arrivals
+        neuron, arrivals = stage.neuron, fired.arrivals
         pull = np.zeros(len(arrivals[1]))
         if stage.kind is Kind.READOUT:
             (name,) = stage.offset
@@ -288,7 +306,7 @@ def backward(
             delay[number] = np.zeros_like(value.weight)
             if name in membranes:
                 readout.backward(
-                    *arrivals, value.weight, value.delay, n.a, n.b, until, decay, when, kink, slope,
+                    *arrivals, value.weight, value.delay, neuron.a, neuron.b, until, decay, when, kink, slope,
                     *membranes[name], weight[number], delay[number], pull,
                 )  # fmt: skip
         else:
@@ -298,12 +316,12 @@ def backward(
                     s_pull += time[name]
                 else:
                     s_pull[index] += time[name]
-            least = floor * (n.level - n.reset) * n.b
+            least = floor * (neuron.level - neuron.reset) * neuron.b
             if stage.kind is Kind.LAYER:
                 outside = {k for k in stage.outside} | {plan.wires[k].pre for k in stage.outside}
                 start, s_time, s_neuron, after, before, behind = fired.forward
                 layer.backward(
-                    *arrivals, value.weight, n.a[0], n.b[0], until, start, s_time, s_neuron, after, before,
+                    *arrivals, value.weight, neuron.a[0], neuron.b[0], until, start, s_time, s_neuron, after, before,
                     behind, s_pull, least, weight[number], pull if outside & wanted else pull[:0],
                 )  # fmt: skip
                 for name in stage.offset:
@@ -313,7 +331,7 @@ def backward(
                 _, _, s_neuron, before, behind, *log = fired.forward
                 delay[number] = np.zeros_like(value.weight)
                 queue.backward(
-                    *log, s_neuron, before, behind, stage.first, stage.target, value.weight, n.a, n.b,
+                    *log, s_neuron, before, behind, stage.first, stage.target, value.weight, neuron.a, neuron.b,
                     until, s_pull, least, weight[number], delay[number], pull,
                 )  # fmt: skip
             for name, index in fired.index.items():

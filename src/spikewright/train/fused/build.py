@@ -149,7 +149,8 @@ def inner_parts(module: Module, names: Sequence[str], weights: Slots) -> list[Re
                     value = like.new_tensor(np.array(synapses.weight, np.float64)[chosen])
                 else:
                     flat = weight.expand(np.shape(projection.topology.weight)).reshape(-1)
-                    value = flat[torch.from_numpy(synapses.entry[chosen])]
+                    entry = torch.from_numpy(synapses.entry[chosen]).to(flat.device)
+                    value = flat.index_select(0, entry)
                 start = np.zeros(len(synapses.start), np.int64)
                 np.cumsum(np.bincount(source[chosen], minlength=len(start) - 1), out=start[1:])
                 lists = Synapses(start, np.ascontiguousarray(synapses.target[chosen], np.int64))

@@ -177,7 +177,7 @@ class Fused:
                 add(bias, port, self.biases[q].expand(population.shape).reshape(population.n))
             if self.looped and projection.pre in self.names:
                 continue
-            if q in module.learned:
+            if q in module.late:
                 current, self.products[q] = module.delayed(
                     q, self.sent[projection.pre], self.state, self.weights
                 )

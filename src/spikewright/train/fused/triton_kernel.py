@@ -23,11 +23,9 @@ BLOCK = 128
 """Neurons of a program where there are many."""
 MANY = 1 << 16
 AHEAD = 8
-"""Rows that are fetched ahead of time, one after the other, because a step takes less time than memory takes to answer."""
+"""Rows that are on their way from memory at once: a step takes less time than memory takes to answer."""
 AHEAD_BYTES = 1 << 14
 """Shared memory of a program for rows that were fetched, at most: a processor holds several programs."""
-
-
 EXACT = {"enable_fp_fusion": False}
 """No fused multiply-adds, so that spikes are those of the CPU."""
 
@@ -49,6 +47,8 @@ class Kernel:
         self, first: int, last: int, n: int, size: int, numbers: Tensor, arrays: Sequence[Tensor]
     ) -> None:
         """Run the steps [first, last) of `size` neurons, `n` of a sample; arrays in the order of `text.slots`."""
+        if not size:
+            return
         arguments = (first, last, n, size, numbers, *arrays)
         if not numbers.is_cuda:
             with np.errstate(all="ignore"):
@@ -95,7 +95,7 @@ def _interpreted(native: Any) -> Any:
 
 @cache
 def _plain() -> dict[str, Any]:
-    """Return the functions of `triton_math` as plain ones, which call each other and are called by interpreted kernels."""
+    """Return the functions of `triton_math` as plain ones, which interpreted kernels can call."""
     names = dict(vars(triton_math))
     found = {n: f.fn.__code__ for n, f in names.items() if hasattr(f, "fn")}
     names |= {n: types.FunctionType(code, names, n) for n, code in found.items()}

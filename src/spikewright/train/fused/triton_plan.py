@@ -1,8 +1,8 @@
 """A group of populations, run forward and backward on a GPU: the twin of `plan.Plan`.
 
 A population that does not reach itself takes one kernel for all time steps. Populations that reach each other take one
-kernel per step, with PyTorch's products between them. What enters from outside is one product for all steps: spikes are
-multiplied, not gathered.
+kernel per step, with PyTorch's products between them, sparse projections as matrices too. What enters from outside is
+one product for all steps: spikes are multiplied, not gathered.
 """
 
 from __future__ import annotations
@@ -13,10 +13,11 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from spikewright.train.fused.group import Inner
-from spikewright.train.fused.plan import Plan
+from spikewright.train.fused.plan import Plan, _early, _late
 from spikewright.train.fused.products import UNCOUNTED, Choice
 from spikewright.train.fused.triton_kernel import Kernel, kernel, on
 from spikewright.train.fused.triton_text import Text, Use, backward_text, forward_text
@@ -49,7 +50,7 @@ class TritonPlan:
     """
 
     plan: Plan
-    _numbers: dict[Any, Tensor] = field(default_factory=dict)
+    _held: dict[Any, Tensor] = field(default_factory=dict)
 
     def outputs(
         self, steps: int, batch: int, words: Mapping[str, int]
@@ -81,7 +82,7 @@ class TritonPlan:
             arrays |= {f"inner_{i}_{k}": self._empty(i, batch, device) for k in inner}
             hold = plan.holds[i]
             if hold is not None:
-                arrays[f"hold_{i}"] = torch.from_numpy(np.array(hold)).to(device)
+                arrays[f"hold_{i}"] = self._constant(("hold", i), hold, device)
             ports = tuple(
                 replace(use, outside=f"outside_{i}_{k}" in arrays, events=())
                 for k, use in enumerate(m.ports)
@@ -161,14 +162,17 @@ class TritonPlan:
         batch: int,
         device: torch.device,
     ) -> Ready:
-        key = (i, text.literals, direction, device)
-        if key not in self._numbers:
-            own = self.plan.numbers[i][direction][: len(self.plan.shape.members[i].rows.scalars)]
-            numbers = np.concatenate((own, np.array(text.literals, own.dtype)))
-            self._numbers[key] = torch.from_numpy(numbers).to(device)
-        n = self.plan.sizes[i]
+        own = self.plan.numbers[i][direction][: len(self.plan.shape.members[i].rows.scalars)]
+        all_numbers = np.concatenate((own, np.array(text.literals, own.dtype)))
+        numbers = self._constant((direction, i, text.literals), all_numbers, device)
         taken = [arrays[_numbered(slot, i)].contiguous() for slot in text.slots]
-        return Ready(kernel(text), n, batch * n, self._numbers[key], taken)
+        return Ready(kernel(text), self.plan.sizes[i], batch * self.plan.sizes[i], numbers, taken)
+
+    def _constant(self, name: Any, array: NDArray[Any], device: torch.device) -> Tensor:
+        """Return an array that does not change, on a device: it is copied there once."""
+        if (name, device) not in self._held:
+            self._held[name, device] = torch.from_numpy(np.array(array)).to(device)
+        return self._held[name, device]
 
     def _outside(self, i: int, given: Mapping[str, Tensor], steps: int) -> Arrays:
         """Return what reaches the ports of a population from outside for all steps, without biases."""
@@ -177,8 +181,7 @@ class TritonPlan:
             total = given.get(f"outside_{i}_{k}")
             for e, lag in enumerate(use.events):
                 x, w = given[f"x_{i}_{k}_{e}"], given[f"w_{i}_{k}_{e}"]
-                arriving = self._product(x[: steps - lag], w)
-                arriving = torch.cat((arriving.new_zeros((lag, *arriving.shape[1:])), arriving))
+                arriving = _late(self._product(x[: steps - lag], w), lag)
                 total = arriving if total is None else total + arriving
             if total is not None:
                 found[f"outside_{i}_{k}"] = total
@@ -208,17 +211,17 @@ class TritonPlan:
             weight = given[f"weight_{number}"].detach()
             if not q.dense:
                 shape = (self.plan.sizes[q.post], self.plan.sizes[q.pre])
-                places = self._synapses(number, weight.device)
-                weight = weight.new_zeros(shape).index_put_(places, weight, accumulate=True)
+                flat = weight.new_zeros(shape[0] * shape[1])
+                weight = flat.index_add_(0, self._places(number, weight.device), weight).view(shape)
             found.append(weight)
         return found
 
-    def _synapses(self, number: int, device: torch.device) -> tuple[Tensor, Tensor]:
-        """Return the targets and sources of a sparse projection's synapses."""
+    def _places(self, number: int, device: torch.device) -> Tensor:
+        """Return where the synapses of a sparse projection lie in its flat matrix."""
         lists = self.plan.synapses[number]
-        source = np.repeat(np.arange(len(lists.start) - 1), np.diff(lists.start))
-        target, source = (torch.from_numpy(x).to(device) for x in (lists.target, source))
-        return target, source
+        n_pre = len(lists.start) - 1
+        source = np.repeat(np.arange(n_pre), np.diff(lists.start))
+        return self._constant(("places", number), lists.target * n_pre + source, device)
 
     def _gather(self, i: int, t: int, arrays: Arrays, weights: Sequence[Tensor]) -> None:
         """Write what reaches a population from inside the group in a step."""
@@ -277,13 +280,11 @@ class TritonPlan:
                         found[f"w_{i}_{k}_{e}"] = self._product(late.t(), early.t())
                     if f"x_{i}_{k}_{e}" in wanted:
                         back = self._product(late, w.t()).view(steps - lag, *x.shape[1:])
-                        none = back.new_zeros((lag, *x.shape[1:]))
-                        found[f"x_{i}_{k}_{e}"] = torch.cat((back, none))
+                        found[f"x_{i}_{k}_{e}"] = _early(back, lag)
             for x in range(len(m.rows.step.variables)):
                 found[f"state_{i}_{x}"] = arrays[f"bars_{i}_{x}"]
             for x, c in enumerate(m.rows.trained):
-                place = m.rows.arrays.index(c)
-                found[f"own_{i}_{place}"] = arrays[f"total_{i}_{x}"].sum(0)
+                found[f"own_{i}_{m.rows.arrays.index(c)}"] = arrays[f"total_{i}_{x}"].sum(0)
             if f"past_{i}" in wanted:
                 past = torch.zeros_like(given[f"past_{i}"])
                 for h, row in enumerate(past):
@@ -293,7 +294,7 @@ class TritonPlan:
             if f"weight_{number}" in wanted:
                 total = self._matrix_gradient(q, given, kept, arrays, steps)
                 if not q.dense:
-                    total = total[self._synapses(number, total.device)]
+                    total = total.flatten().index_select(0, self._places(number, total.device))
                 found[f"weight_{number}"] = total
         return {n: t for n, t in found.items() if n in wanted}
 

@@ -18,15 +18,14 @@ Line = Callable[[ast.expr, ast.expr], list[str]]
 """(target, value) -> the lines of an assignment."""
 
 
-def shared(statements: Sequence[ast.stmt], line: Line) -> list[str]:
+def shared(statements: Sequence[ast.Assign], line: Line) -> list[str]:
     """Return the lines of assignments, after each value that is needed twice has been given a name."""
     return _Numbers(statements).lines(line)
 
 
 class _Numbers:
-    def __init__(self, statements: Sequence[ast.stmt]) -> None:
-        self.statements = [s for s in statements if isinstance(s, ast.Assign)]
-        assert len(self.statements) == len(statements)  # noqa: S101
+    def __init__(self, statements: Sequence[ast.Assign]) -> None:
+        self.statements = statements
         self.table: dict[tuple[object, ...], int] = {}
         self.of_name: dict[str, int] = {}
         self.of_node: dict[int, int] = {}
@@ -39,16 +38,16 @@ class _Numbers:
         for statement in self.statements:
             found = self.number(statement.value)
             self.count(statement.value)
-            target = _name_of(statement.targets[0])
-            self.of_name[target] = found
+            self.of_name[_name_of(statement.targets[0])] = found
         made: list[str] = []
         for statement in self.statements:
             target, value = statement.targets[0], statement.value
             number = self.of_node[id(value)]
-            value = self.rewritten(value, line, made, is_root=True)
+            keeps = isinstance(target, ast.Name) and target.id in self.final
+            value = self.rewritten(value, line, made, is_named=keeps)
             made += line(target, value)
-            if isinstance(target, ast.Name) and target.id in self.final:
-                self.holder.setdefault(number, target.id)
+            if keeps:
+                self.holder.setdefault(number, _name_of(target))
         return made
 
     def number(self, node: ast.expr) -> int:
@@ -89,9 +88,12 @@ class _Numbers:
                 self.count(child)
 
     def rewritten(
-        self, node: ast.expr, line: Line, made: list[str], *, is_root: bool = False
+        self, node: ast.expr, line: Line, made: list[str], *, is_named: bool = False
     ) -> ast.expr:
-        """Return a node with names for shared values; what gives them their names is added to `made`."""
+        """Return a node with names for shared values; the lines that give them names are added to `made`.
+
+        `is_named` says that the node gets a name anyway.
+        """
         if isinstance(node, ast.Name | ast.Constant):
             return node
         number = self.of_node[id(node)]
@@ -115,7 +117,7 @@ class _Numbers:
                 found = ast.Compare(inner(left), ops, [inner(right)])
             case _:
                 raise TypeError(ast.dump(node))
-        if is_root or self.uses[number] < 2:
+        if is_named or self.uses[number] < 2:
             return found
         name = f"_shared_{len(self.holder)}"
         self.holder[number] = name

@@ -6,7 +6,7 @@ derivatives stay in registers, what differs from step to step is read and writte
 selections, and what statements have in common is calculated once, which spares Triton's compiler and its interpreter
 the work.
 
-Names that begin with `_` belong to the kernel; models have none such, and their steps have others.
+Names that begin with `_` belong to the kernel: models have none such, and steps have others.
 """
 
 from __future__ import annotations
@@ -138,11 +138,15 @@ def _translated(
     rows: Rows, taken: Sequence[tuple[Slot, ...]], number: str, *, direction: int
 ) -> Text:
     row = ast.parse((rows.forward, rows.backward)[direction]).body[0]
-    if not isinstance(row, ast.FunctionDef) or len(row.args.args) != len(taken) + 2:
-        raise TypeError(f"{rows.name}: the row kernel takes other arrays than its twin knows of")
-    arrays = {a.arg: slots for a, slots in zip(row.args.args[2:], taken, strict=True)}
+    match row:
+        case ast.FunctionDef(
+            args=ast.arguments(args=[_, _, *given]), body=[*setup, ast.For(body=body)]
+        ):
+            arrays = {a.arg: slots for a, slots in zip(given, taken, strict=True)}
+        case _:
+            raise TypeError(f"{rows.name}: not a row kernel")
     writer = _Writer(arrays, number, len(rows.scalars), rows.literals[direction])
-    writer.body(row)
+    writer.write(setup, body)
     slots = [slot for parts in taken for slot in parts]
     names = ["first", "last", "n", "size", "numbers", *(name for name, _ in slots)]
     start, step = (("_first.to(tl.int64)", "+"), ("(_last.to(tl.int64) - 1)", "-"))[direction]
@@ -194,19 +198,19 @@ class _Writer:
         self.inside: list[str] = []
         self.after: list[str] = []
 
-    def body(self, row: ast.FunctionDef) -> None:
-        *setup, loop = row.body
-        assert isinstance(loop, ast.For)  # noqa: S101 - as `text` writes it
+    def write(self, setup: Sequence[ast.stmt], body: Sequence[ast.stmt]) -> None:
+        """Translate the statements of a row kernel before and inside its loop."""
         places = {}
         for line in setup:
             # "name = numbers[k]"; the other line makes one and zero
             match line:
                 case ast.Assign([ast.Name(name)], ast.Subscript(slice=ast.Constant(int(place)))):
-                    places[name] = place
+                    places[_free(name)] = place
         # a number that row kernels are passed has a name per occurrence: here it has one per value
         first = self.n_scalars
         self.known = {n: self.values[x - first] for n, x in places.items() if x >= first}
-        statements = [self._plain(s) for s in loop.body]
+        plain = _Plain(self)
+        statements = [plain.visit(s) for s in body]
         used = set().union(*map(_names, statements))
         places = {name: place for name, place in places.items() if name in used}
         places |= {f"_number_{x}": first + x for x in range(len(self.literals))}
@@ -216,13 +220,11 @@ class _Writer:
                 if lies is Lies.STATE:
                     self.before.append(f"{array} = {_load(slot, '_place')}")
                     self.after.append(f"tl.store(_{slot} + _place, {array}, mask=_inside)")
-                elif lies is Lies.SAMPLES or lies is Lies.NEURONS:
-                    place = "_place" if lies is Lies.SAMPLES else "_neuron"
-                    self.before.append(f"_own_{slot} = {_load(slot, place)}")
+                elif lies is Lies.SAMPLES:
+                    self.before.append(f"_own_{slot} = {_load(slot, '_place')}")
+                elif lies is Lies.NEURONS:
+                    self.before.append(f"_own_{slot} = {_load(slot, '_neuron')}")
         self.inside = shared(statements, self._line)
-
-    def _plain(self, statement: ast.stmt) -> ast.stmt:
-        return ast.fix_missing_locations(_Plain(self).visit(statement))
 
     def reading(self, array: str) -> ast.expr:
         """Return the expression of a row of an array."""
@@ -251,22 +253,28 @@ class _Writer:
         if isinstance(value, ast.Name) and value.id in rows:
             text = rows.pop(value.id)
         elif isinstance(value, ast.Constant):
-            text = f"tl.full((_BLOCK,), {value.value}, tl.int1)"
+            text = f"tl.full((_BLOCK,), {value.value!r}, tl.int1)"
         else:
             text = ast.unparse(value)
         lines = [f"{name} = {loading}" for name, loading in rows.items()]
-        if isinstance(target, ast.Name):
-            return [*lines, f"{target.id} = {text}"]
-        assert isinstance(target, ast.Subscript) and isinstance(target.value, ast.Name)  # noqa: S101
-        array = target.value.id
-        ((slot, lies),) = self.arrays[array]
-        if lies is Lies.STATE:
-            return [*lines, f"{array} = tl.broadcast_to({text}, (_BLOCK,))"]
-        return [*lines, f"tl.store(_{slot} + _at, {text}, mask=_inside)"]
+        match target:
+            case ast.Name(id=name):
+                return [*lines, f"{name} = {text}"]
+            case ast.Subscript(value=ast.Name(id=array)):
+                ((slot, lies),) = self.arrays[array]
+                if lies is Lies.STATE:
+                    return [*lines, f"{array} = tl.broadcast_to({text}, (_BLOCK,))"]
+                return [*lines, f"tl.store(_{slot} + _at, {text}, mask=_inside)"]
+        raise TypeError(ast.dump(target))
 
 
 def _load(slot: str, place: str) -> str:
     return f"tl.load(_{slot} + {place}, mask=_inside, other=0)"
+
+
+def _free(name: str) -> str:
+    """Return a model's name, changed where kernels mean something else by it."""
+    return f"{name}__" if name in ("divide", "tl", "triton") else name
 
 
 def _names(tree: ast.AST) -> set[str]:
@@ -280,8 +288,11 @@ class _Plain(ast.NodeTransformer):
         self.writer = writer
 
     def visit_AugAssign(self, node: ast.AugAssign) -> ast.stmt:
-        target = ast.parse(ast.unparse(node.target), mode="eval").body
-        return self.visit(ast.Assign([node.target], ast.BinOp(target, node.op, node.value)))
+        before = ast.parse(ast.unparse(node.target), mode="eval").body
+        found: ast.stmt = self.visit(
+            ast.Assign([node.target], ast.BinOp(before, node.op, node.value))
+        )
+        return found
 
     def visit_Subscript(self, node: ast.Subscript) -> ast.expr:
         if isinstance(node.ctx, ast.Store) or not isinstance(node.value, ast.Name):
@@ -289,8 +300,8 @@ class _Plain(ast.NodeTransformer):
         return self.writer.reading(node.value.id)
 
     def visit_Name(self, node: ast.Name) -> ast.expr:
-        known = self.writer.known
-        return self.writer.literal(known[node.id]) if node.id in known else node
+        known, name = self.writer.known, _free(node.id)
+        return self.writer.literal(known[name]) if name in known else ast.Name(name, node.ctx)
 
     def visit_Constant(self, node: ast.Constant) -> ast.expr:
         # a number in the text would have the precision that a compiler gives it
@@ -326,9 +337,9 @@ class _Plain(ast.NodeTransformer):
 
     def visit_Call(self, node: ast.Call) -> ast.expr:
         arguments = [self.visit(a) for a in node.args]
-        assert isinstance(node.func, ast.Name)  # noqa: S101 - as `text` writes it
-        if node.func.id in ("uint8", "NUMBER"):
-            kind = "uint8" if node.func.id == "uint8" else self.writer.number
-            cast = ast.Attribute(arguments[0], "to", ast.Load())
-            return ast.Call(cast, [ast.parse(f"tl.{kind}", mode="eval").body], [])
+        match node.func:
+            case ast.Name(id="uint8" | "NUMBER" as function):
+                kind = "uint8" if function == "uint8" else self.writer.number
+                cast = ast.Attribute(arguments[0], "to", ast.Load())
+                return ast.Call(cast, [ast.parse(f"tl.{kind}", mode="eval").body], [])
         return ast.Call(node.func, arguments, [])

@@ -1,4 +1,4 @@
-"""Gradients calculated forward in time, in memory that does not grow with it. See `docs/concepts/online_learning.md`."""
+"""Gradients found forward in time, in memory that does not grow with it. See `docs/concepts/online_learning.md`."""
 
 from spikewright.train.online.loss import OnlineLoss, StepCrossEntropy, StepSquaredError
 from spikewright.train.online.rule import OTTT, EProp, Feedback, OnlineRule, RateTarget

@@ -19,10 +19,12 @@ from spikewright.train.fingerprint import fingerprint
 from spikewright.train.history import Epoch, Trained
 from spikewright.train.inputs import read_inputs
 from spikewright.train.module import Module
-from spikewright.train.online.course import Course, Sums
-from spikewright.train.online.learn import Teaching, adapt, checked, drawn, teaching
+from spikewright.train.online.course import Course
+from spikewright.train.online.learn import adapt, checked, drawn
+from spikewright.train.online.lesson import Sums
 from spikewright.train.online.loss import OnlineLoss, StepCrossEntropy
 from spikewright.train.online.rule import EProp, OnlineRule
+from spikewright.train.online.teaching import Teaching, teaching
 from spikewright.train.optimizer import SGD, AdamW
 from spikewright.train.samples import as_part
 from spikewright.train.schedule import Constant
@@ -94,7 +96,7 @@ def fit_stream(
     network : what to train; it is not changed
     stream : steps, in order
     rule, loss : how a gradient is found, and of what
-    optimizer : weights are in natural units, see `Module`; its learning rate follows a schedule where `updates` is given
+    optimizer : weights are in natural units, see `Module`; its schedule needs `updates` where it is not constant
     every : steps between two changes of the weights
     seed : of declared noise
     surrogate, reset_gradient, trainable, dtype : as in `Module`
@@ -333,7 +335,7 @@ class _Stream:
             self._report()
 
     def _report(self) -> None:
-        loss, right, judged, spikes, steps = self.seen
+        loss, right, judged, spikes, steps = (float(x) for x in self.seen)
         self.history.append(
             Epoch(loss / max(1, judged), right / max(1, judged), spikes / max(1, steps))
         )

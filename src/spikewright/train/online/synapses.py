@@ -126,7 +126,7 @@ class Afferents:
         nu : (d, n, B, post), what arrivals leave in it
         """
         if self.is_fresh:
-            if self.state.shape[2 if self.lists is None else 1] != self.d:
+            if not self.n_bytes:
                 self.state, self.trace = self._empty(self.d, self.shared)
             self.state[:] = 0
             self.trace[:] = 0

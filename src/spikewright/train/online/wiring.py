@@ -176,8 +176,8 @@ def _numbers(x: Tensor) -> Reals:
 def _at_once(
     inner: Sequence[Recurrence], output: str
 ) -> tuple[dict[str, int], dict[str, tuple[int, ...]], dict[str, str]]:
-    """Return lags, ways and ports where the outputs broadcast: along the fewest projections, with the shortest lag of these."""
-    late, ways = {output: 0}, {output: ()}
+    """Return lags, ways and ports where the outputs broadcast: along the fewest projections, with their least lag."""
+    late, ways = {output: 0}, _no_way(output)
     ports: dict[str, str] = {}
     frontier = [output]
     while frontier:
@@ -206,6 +206,10 @@ def _at_once(
     return late, ways, ports
 
 
+def _no_way(output: str) -> dict[str, tuple[int, ...]]:
+    return {output: ()}
+
+
 def _through_all(
     inner: Sequence[Recurrence], network: Network, output: str
 ) -> tuple[dict[str, int], dict[str, tuple[int, ...]]]:
@@ -217,7 +221,7 @@ def _through_all(
             if r.post == name and r.pre not in far:
                 far[r.pre] = far[name] + 1
                 waiting.append(r.pre)
-    late, ways = {output: 0}, {output: ()}
+    late, ways = {output: 0}, _no_way(output)
     behind: list[str] = []
     for group, _ in reversed(groups(network)):
         for pre in sorted((n for n in group if n in far), key=far.__getitem__):
