@@ -60,8 +60,8 @@ def torch_case(
 
     def read() -> dict[str, np.ndarray]:
         return {
-            name: gradients.get(name, lambda found: found)(tensor.grad).numpy()
+            name: gradients.get(name, lambda found: found)(tensor.grad).cpu().numpy()
             for name, tensor in parameters.items()
         }
 
-    return Case(step, lambda sent: spikes(sent).numpy(), read, notes)
+    return Case(step, lambda sent: spikes(sent).cpu().numpy(), read, notes)

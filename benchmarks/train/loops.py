@@ -22,12 +22,13 @@ Linear = Callable[[Tensor, Tensor], Tensor]
 
 
 def tensors(shape: Shape) -> tuple[Tensor, Tensor, dict[str, Tensor]]:
-    """Return input, g and weights."""
+    """Return input, g and weights, on the device in whose context this is called."""
     x, g, weights = data(shape)
+    where = torch.get_default_device()
     return (
-        torch.from_numpy(x),
-        torch.from_numpy(g),
-        {n: torch.from_numpy(w) for n, w in weights.items()},
+        torch.from_numpy(x).to(where),
+        torch.from_numpy(g).to(where),
+        {n: torch.from_numpy(w).to(where) for n, w in weights.items()},
     )
 
 

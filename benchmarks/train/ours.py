@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable
 
 import numpy as np
+import torch
 from case import Case, torch_case
 from loops import network, tensors
 from shapes import BETA, V_TH, Shape
@@ -72,7 +73,7 @@ def module(
 ) -> Case:
     """Return a network of dense projections, run by `Module`; the gradient is `preset`'s where there is one."""
     x, g, weights = tensors(shape)
-    w = {name: Dense(weight.numpy().astype(np.float64)) for name, weight in weights.items()}
+    w = {name: Dense(weight.cpu().numpy().astype(np.float64)) for name, weight in weights.items()}
     if shape.kind == "layer":
         populations = {"in": Population(Input, shape.n), "out": population(shape.n)}
         projections = {"fc": Projection("in", "out", w["fc"], port)}
@@ -109,7 +110,9 @@ def _run(
     options = {}
     if preset is not None:
         options = {"surrogate": preset.surrogate, "reset_gradient": preset.reset_gradient}
-    ready = Module(made, **options)
+    with torch.device("cpu"):
+        ready = Module(made, **options)
+    ready = ready.to(x.device)
     held = {name: ready.weights[name] for name in projections}
     # weights are held in units of a port: a gradient by the weight itself is smaller by the unit
     natural = {name: (lambda found, unit=ready.units[name]: found / unit) for name in held}
@@ -135,7 +138,7 @@ def two_traces(shape: Shape) -> Case:
 def module_conv(shape: Shape) -> Case:
     """Return the convolutional network described whole; its pools are sums, for there is no maximum."""
     x, g, weights = tensors(shape)
-    w = {name: weight.numpy().astype(np.float64) for name, weight in weights.items()}
+    w = {name: weight.cpu().numpy().astype(np.float64) for name, weight in weights.items()}
     populations = {
         "in": Population(Input, (2, 34, 34)),
         "first": lif((12, 30, 30)),
@@ -155,7 +158,9 @@ def layers(shape: Shape) -> Case:
     """Return PyTorch's products, convolutions and pools with `Neurons` behind them."""
 
     def neurons(name: str, place: tuple[int, ...]) -> Neurons:
-        return Neurons(SubtractLIF, place, dt=DT, params=PARAMS, port="i")
+        where = torch.get_default_device()
+        with torch.device("cpu"):
+            return Neurons(SubtractLIF, place, dt=DT, params=PARAMS, port="i").to(where)
 
     return network(shape, neurons)
 

@@ -97,7 +97,7 @@ def snntorch(shape: Shape) -> Case:
 
 
 def spikingjelly(shape: Shape) -> Case:
-    """`LIFNode` in multi-step mode."""
+    """`LIFNode` in multi-step mode; on a GPU it chooses kernels of its own, but for recurrent layers."""
     from spikingjelly.activation_based import functional as sj
     from spikingjelly.activation_based import layer, neuron, surrogate
 

@@ -178,7 +178,9 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=9)
     parser.add_argument("--seconds", type=float, default=0.3, help="of steps per visit")
     parser.add_argument("--threads", type=int, nargs="+", default=[1])
-    parser.add_argument("--only", nargs="+", default=[], help="names of implementations; writes no file")
+    parser.add_argument(
+        "--only", nargs="+", default=[], help="names of implementations; writes no file"
+    )
     parser.add_argument("--dry", action="store_true", help="write no file")
     options = parser.parse_args()
     unknown = [s for s in options.shapes if s not in SHAPES]

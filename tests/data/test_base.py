@@ -113,7 +113,8 @@ def test_values_cannot_be_changed() -> None:
     given = np.ones((2, 3), np.float32)
     Samples(given, np.array([0, 1]), Constant(), 1, 1.0, "train")
     given[0] = 0.5  # the caller's own array stays writable
-    samples.batch([0])[0] = 0
+    with pytest.raises(ValueError, match="read-only"):
+        samples.batch([0])[0] = 0  # one step stands for all of them
 
 
 @pytest.mark.parametrize(

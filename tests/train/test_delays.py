@@ -293,6 +293,22 @@ class TestForward:
         ):
             module.run(torch.tensor(x), instance=beyond)
 
+    def test_fixed_delays_of_many_lags_are_convolved_too(self) -> None:
+        """Those of a net that was trained, for instance; in a state as in a whole run."""
+        net, x = network(loop=False), spikes((30, 3, 4))
+        module = Module(net, dtype=torch.float64)
+        assert set(module.late) == {"a", "b"}
+        assert not module.learned
+        run = module.run(torch.tensor(x))
+        assert set(run.products) == {"a", "b"}
+        want = Reference().run(net, {"in": x})
+        later = module.run(torch.tensor(x[8:]), state=module.run(torch.tensor(x[:8])).state)
+        for n in ("hid", "out"):
+            np.testing.assert_array_equal(run.sent[n].detach().numpy(), want.dense(n))
+            assert torch.equal(later.sent[n], run.sent[n][8:])
+        few = learning.with_delays(net, {"a": np.where(np.eye(5, 4) > 0, 0, 200)})
+        assert "a" not in Module(few).late
+
     def test_products_are_inspectable(self) -> None:
         module = moved(Module(network(loop=False), trainable=everything()))
         found = module.run(torch.tensor(spikes((30, 3, 4), 0.1))).products

@@ -40,7 +40,7 @@ from spikewright.network import (
     Sparse,
     SumPool,
 )
-from spikewright.train import Arctan, Module, ResetGradient, Sigmoid
+from spikewright.train import Arctan, Kernels, Module, ResetGradient, Sigmoid
 
 ms = 1e-3
 
@@ -291,7 +291,7 @@ class TestGradient:
         for k, now in enumerate(torch.tensor(x).unbind(0)):
             v = (v + now @ a.T + s @ b.T) * decay
             s = Fire.apply(v - 1.0)
-            z = s.detach() if reset is ResetGradient.DETACHED else s
+            z = s if reset is ResetGradient.KEPT else s.detach()
             v = v - z * 1.0 if kind is Reset.SUBTRACT else z * 0.2 + (1 - z) * v
             total = total + (s * k).sum()
         total.backward()
@@ -344,9 +344,10 @@ class TestGradient:
         }  # fmt: skip
         torch.testing.assert_close(plain(x), trained(x))
 
-    def test_every_step_of_the_input_is_linear_in_time(self) -> None:
-        """The graph grows with T, not with T squared: no zero tensor of the whole input per step."""
-        module = Module(recurrent(), dtype=torch.float64)
+    @pytest.mark.parametrize("kernels", Kernels)
+    def test_every_step_of_the_input_is_linear_in_time(self, kernels: Kernels) -> None:
+        """The graph grows with T at most, not with T squared: no zero tensor of the whole input per step."""
+        module = Module(recurrent(), dtype=torch.float64, kernels=kernels)
         seen = []
         for steps in (10, 20):
             x = torch.tensor(spikes((steps, 2, 5)), requires_grad=True)
@@ -357,7 +358,7 @@ class TestGradient:
                     met.add(node)
                     todo += [n for n, _ in node.next_functions]
             seen.append(sum("Select" in type(n).__name__ for n in met))
-        assert seen == [0, 0]
+        assert seen[0] == seen[1] < 10
 
     @pytest.mark.parametrize("name", ["AdEx", "Izhikevich"])
     def test_of_a_model_that_diverges_before_its_reset_is_finite(self, name: str) -> None:

@@ -42,7 +42,7 @@ from spikewright.train.fused import build, op, triton_device
 from spikewright.train.fused.triton_device import INTERPRET
 from spikewright.train.fused.triton_kernel import EXACT, Kernel
 from spikewright.train.fused.triton_shared import shared
-from spikewright.train.surrogate import SURROGATES
+from spikewright.train.surrogate import SURROGATES, Rectangle
 
 ms = 1e-3
 DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
@@ -248,6 +248,16 @@ class TestModels:
             {"in": spikes((9, 2, 2)), "n.i": torch.ones(9, 2, 3, dtype=torch.float64)},
             segments=3,
         )
+
+    def test_gradients_for_active_neurons_only(self, started: list[str]) -> None:
+        network = single_population(LIF)
+        more = {"o": Population(LIF, 2, {"t_ref": 2 * ms})}
+        weight = np.random.default_rng(1).normal(0.3, 0.5, (2, 5))
+        network = network.replacing(
+            populations=more, projections={"b": Projection("n", "o", Dense(weight))}
+        )
+        check(network, {"in": spikes((15, 2, 4))}, surrogate=Rectangle(), active_only=True)
+        assert len(started) == 4
 
     def test_products_in_half_precision(self) -> None:
         network = single_population(LIF)

@@ -46,7 +46,9 @@ class Affine:
     mirror: float = 0.0
 
     def __post_init__(self) -> None:
-        _check_amounts("augmentation Affine", vars(self), below={"zoom": 1.0, "shear": 1.0, "mirror": 1.0})
+        _check_amounts(
+            "augmentation Affine", vars(self), below={"zoom": 1.0, "shear": 1.0, "mirror": 1.0}
+        )
 
     def apply(self, inputs: NDArray[np.float32], draw: Draw) -> NDArray[np.float32]:
         if inputs.ndim < 3:

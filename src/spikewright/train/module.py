@@ -429,7 +429,7 @@ class Module(nn.Module):
         )
 
     def _is_fused(self, names: Sequence[str], like: Tensor) -> bool:
-        """Return whether a group is run by generated kernels: it has state or a cycle, and there are kernels for its device."""
+        """Return whether a group is run by generated kernels: it has state or a cycle, and its device has kernels."""
         if self.kernels is not Kernels.FUSED or self.firing.smooth or not is_fused(like.device):
             return False
         return len(names) > 1 or bool(self.network.populations[names[0]].model.state)
@@ -512,7 +512,11 @@ class Module(nn.Module):
         self, projection: str, sent: Tensor, state: TorchState, weights: Mapping[str, Tensor]
     ) -> tuple[Tensor, tuple[Choice, float]]:
         """Return what arrives after the delays of a projection in `late`, T B *shape, and how it was calculated."""
-        q, late, weight = self.network.projections[projection], self.late[projection], weights[projection]
+        q, late, weight = (
+            self.network.projections[projection],
+            self.late[projection],
+            weights[projection],
+        )
         if projection not in self.learned:
             weight = late.weights(weight, self.held(projection, "delay"), 1.0, is_whole=True)
         found, how = late.arriving(

@@ -120,7 +120,9 @@ def fsdd_data(folder: str | Path, *, left_out: str | None = None) -> Dataset:
     """
     from spikewright.data import fsdd
 
-    return fsdd.load(Path(folder), left_out=left_out).augmented(Slide(steps=3, channels=1, gain=0.1))
+    return fsdd.load(Path(folder), left_out=left_out).augmented(
+        Slide(steps=3, channels=1, gain=0.1)
+    )
 
 
 def train_digits(*, seed: int = 1, **changes: Any) -> Trained:

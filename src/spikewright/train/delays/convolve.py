@@ -22,8 +22,8 @@ from spikewright.train.fused.products import Choice
 from spikewright.train.precision import Precision
 
 DENSITY = 0.17
-"""Share of entries that are not 0 up to which spikes are visited one by one. Measured: beyond 0.14 to 0.23, as the shape
-is, oneDNN's convolution is faster (`benchmarks/train/delayed_products.py`)."""
+"""Share of entries that are not 0 up to which spikes are visited one by one. Measured: beyond 0.14 to 0.23, as the
+shape is, oneDNN's convolution is faster (`benchmarks/train/delayed_products.py`)."""
 
 _contracted: Any = njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract"})
 

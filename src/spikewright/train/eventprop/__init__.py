@@ -1,7 +1,8 @@
 """Exact gradients of spike times, without a grid: EventProp. See `docs/concepts/eventprop.md`."""
 
+from spikewright.train.eventprop.evaluate import evaluate
 from spikewright.train.eventprop.exact import Activity, Gradient, gradient, simulate
-from spikewright.train.eventprop.fit import evaluate, fit
+from spikewright.train.eventprop.fit import fit
 from spikewright.train.eventprop.loss import (
     EventLoss,
     GreatestCrossEntropy,

@@ -16,6 +16,8 @@ import math
 
 from numba import njit
 
+# Numba's cached kernels of `layer`, `queue` and `readout` contain these functions, and do not notice when this file
+# alone is changed: delete their files in __pycache__ then.
 compiled = njit(cache=True, nogil=True, error_model="numpy", fastmath=False)
 
 PRECISION = 1e-15

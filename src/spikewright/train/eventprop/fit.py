@@ -9,19 +9,18 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
-from spikewright.data.base import Dataset, Samples
 from spikewright.errors import Problems, TrainError, explain
 from spikewright.network.graph import Network, Projection
 from spikewright.rng import stream
-from spikewright.train.evaluate import Evaluation
 from spikewright.train.eventprop import run
+from spikewright.train.eventprop.evaluate import evaluated
 from spikewright.train.eventprop.exact import (
     check_end,
     check_output,
@@ -33,67 +32,16 @@ from spikewright.train.eventprop.exact import (
 from spikewright.train.eventprop.loss import EventLoss, TimeCrossEntropy
 from spikewright.train.eventprop.perturb import Perturbation
 from spikewright.train.eventprop.plan import Plan, plan
-from spikewright.train.eventprop.spikes import Spikes
+from spikewright.train.eventprop.samples import Part, as_parts, said
 from spikewright.train.eventprop.wake import Wake
 from spikewright.train.fingerprint import fingerprint
-from spikewright.train.history import Epoch, Trained
+from spikewright.train.history import Epoch, Trained, is_better
 from spikewright.train.interrupt import Interrupted, stop_requested
 from spikewright.train.optimizer import SGD, AdamW
 from spikewright.train.progress import Progress
 from spikewright.train.threads import limited_threads
 
 Reals = NDArray[np.float64]
-EVALUATION_BATCH = 1024
-"""Samples per batch where no gradient is needed."""
-
-
-@dataclass(frozen=True, eq=False)
-class EventSamples:
-    """Labeled samples of exact spike times.
-
-    Parameters
-    ----------
-    inputs : input population -> Spikes
-    labels : int64 (B,)
-    """
-
-    inputs: Mapping[str, Spikes]
-    labels: NDArray[np.int64]
-
-    @property
-    def n(self) -> int:
-        """Number of samples."""
-        return len(self.labels)
-
-    def batch(self, indices: ArrayLike, *, seed: int = 0, epoch: int = 0) -> dict[str, Spikes]:
-        """Return what enters for the chosen samples."""
-        return {n: s.take(indices) for n, s in self.inputs.items()}
-
-
-@dataclass(frozen=True, eq=False)
-class GridSamples:
-    """A part of a data set: encoded anew for every batch, a spike of step k at k dt."""
-
-    samples: Samples
-    name: str
-
-    @property
-    def labels(self) -> NDArray[np.int64]:
-        """int64 (B,)."""
-        return self.samples.labels
-
-    @property
-    def n(self) -> int:
-        """Number of samples."""
-        return self.samples.n
-
-    def batch(self, indices: ArrayLike, *, seed: int = 0, epoch: int = 0) -> dict[str, Spikes]:
-        """Return what enters for the chosen samples."""
-        bins = self.samples.batch(indices, seed=seed, epoch=epoch)
-        return {self.name: Spikes.from_bins(bins, self.samples.dt)}
-
-
-Part = EventSamples | GridSamples
 
 
 def fit(
@@ -152,20 +100,21 @@ def fit(
     >>> from spikewright.network.chain import chain, dense, neurons, source
     >>> labels = np.arange(40) % 2
     >>> times = np.where(np.eye(2)[labels] > 0, 0.0, 5e-3)
-    >>> net = chain(source(2), dense(2, gain=4.0), neurons(CubaLIF), dt=1e-3, seed=1)
-    >>> done = fit(net, ((times, labels), None), until=40e-3, epochs=20, progress=False)
+    >>> net = chain(source(2), dense(2, gain=10.0), neurons(CubaLIF), dt=1e-3, seed=1)
+    >>> done = fit(
+    ...     net, ((times, labels), None), until=40e-3, optimizer=AdamW(lr=0.05), epochs=60, progress=False)
     >>> done.history[-1].accuracy
     1.0
     """
     known = plan(network)
-    train, validation = _parts(data, known.network)
+    train, validation = as_parts(data, known.network)
     _check(known, train, validation, loss, until, epochs, batch, floor, threads)
     settings = (
         loss, optimizer, until, epochs, batch, seed, tuple(trainable), wake, perturbation, floor, clip_gradient,
     )  # fmt: skip
     with limited_threads(1):
         job = _Fit(known, train, validation, *settings, threads, progress, watch)
-        job.fingerprint = fingerprint(known.network, _said(train), _said(validation), settings)
+        job.fingerprint = fingerprint(known.network, said(train), said(validation), settings)
         return job.run()
 
 
@@ -227,7 +176,7 @@ class _Fit:
                 result = self._epoch(epoch, bar, work)
                 self.history.append(result)
                 bar.row(epoch + 1, result)
-                if self._is_best(result):
+                if self.best < 0 or is_better(result, self.history[self.best]):
                     self.best, self.best_network = epoch, self._network()
                 if self.watch is not None:
                     self.watch(epoch + 1, result)
@@ -252,7 +201,7 @@ class _Fit:
         result = Epoch(*(float(x) for x in sums / self.train.n))
         if self.validation is None:
             return result
-        found = _evaluated(
+        found = evaluated(
             self.known, self.weights, self._rounded(), self.validation, self.loss, self.until, work, self.seed
         )  # fmt: skip
         return replace(result, validation_loss=found.loss, validation_accuracy=found.accuracy)
@@ -336,15 +285,6 @@ class _Fit:
             changed[n] = q
         return network.replacing(projections=changed)
 
-    def _is_best(self, result: Epoch) -> bool:
-        if self.best < 0 or result.validation_accuracy is None or result.validation_loss is None:
-            return True
-        best = self.history[self.best]
-        return (result.validation_accuracy, -result.validation_loss) > (
-            best.validation_accuracy,
-            -(best.validation_loss or 0.0),
-        )
-
     def _trained(self, seconds: float) -> Trained:
         return Trained(
             network=self.best_network,
@@ -357,60 +297,6 @@ class _Fit:
             was_loaded=False,
             checkpoint=None,
         )
-
-
-def evaluate(
-    network: Network,
-    samples: Any,
-    loss: EventLoss,
-    *,
-    until: float,
-    seed: int = 0,
-    threads: int = 1,
-) -> Evaluation:
-    """Run a network on labeled samples without learning: loss, accuracy, spikes per sample, decisions.
-
-    Parameters
-    ----------
-    samples : Samples, or (inputs, labels) as in `fit`
-    """
-    known = plan(network)
-    part = _part(samples, "samples", known.network)
-    _check(known, part, None, loss, until, 1, 1, 0.0, threads)
-    with run.workers(threads) as work:
-        return _evaluated(known, known.weights, known.delays, part, loss, until, work, seed)
-
-
-def _evaluated(
-    known: Plan,
-    weights: Mapping[str, Reals],
-    delays: Mapping[str, Reals],
-    part: Part,
-    loss: EventLoss,
-    until: float,
-    work: Any,
-    seed: int,
-) -> Evaluation:
-    values = run.values(known, weights, delays)
-    decisions, total, spikes = [], 0.0, 0
-    for low in range(0, part.n, EVALUATION_BATCH):
-        chosen = np.arange(low, min(low + EVALUATION_BATCH, part.n))
-        inputs = entering(known.network, part.batch(chosen, seed=seed))
-        found = work(
-            lambda piece: one_chunk(
-                known, values, *piece, loss, until, 0.0, frozenset(), learn=False
-            ),
-            list(zip(chunks(inputs), pieces(part.labels[chosen]), strict=True)),
-        )
-        for p in found:
-            decisions.append(p.decisions)
-            total += float(p.losses.sum())
-            spikes += sum(len(s.time) for n, s in p.sent.items() if n in known.neurons)
-    decided = np.concatenate(decisions)
-    right = float(np.mean(decided == part.labels))
-    return Evaluation(
-        loss=total / part.n, accuracy=right, spikes=spikes / part.n, decisions=decided
-    )
 
 
 def _chosen(known: Plan, trainable: tuple[str, ...]) -> tuple[list[str], list[str]]:
@@ -438,64 +324,6 @@ def _chosen(known: Plan, trainable: tuple[str, ...]) -> tuple[list[str], list[st
     if not weights and not delays:
         raise TrainError(explain("trainable", "nothing to train", found=trainable))
     return weights, delays
-
-
-def _part(given: Any, part: str, network: Network) -> Part:
-    if isinstance(given, Samples):
-        if len(network.inputs) != 1:
-            raise TrainError(
-                explain(
-                    f"data: {part}", "needs a network with one input", found=len(network.inputs)
-                )
-            )
-        found: Part = GridSamples(given, network.inputs[0])
-    elif isinstance(given, tuple | list) and len(given) == 2:
-        inputs, labels = entering(network, given[0]), np.asarray(given[1])
-        n = next(iter(inputs.values())).n
-        if labels.shape != (n,) or labels.dtype.kind not in "iu" or (n and labels.min() < 0):
-            raise TrainError(
-                explain(
-                    f"data: {part}: labels",
-                    "must be one whole number, 0 or more, per sample",
-                    found=f"{labels.dtype} of shape {labels.shape}",
-                    expected=f"({n},)",
-                )
-            )
-        found = EventSamples(inputs, labels.astype(np.int64))
-    else:
-        raise TrainError(
-            explain(
-                f"data: {part}",
-                "is neither samples nor a pair of inputs and labels",
-                found=type(given).__name__,
-            )
-        )
-    if found.n == 0:
-        raise TrainError(explain(f"data: {part}", "has no samples"))
-    return found
-
-
-def _parts(data: Any, network: Network) -> tuple[Part, Part | None]:
-    if isinstance(data, Dataset):
-        data = (data.train, data.validation)
-    if not isinstance(data, tuple | list) or len(data) != 2:
-        raise TrainError(
-            explain(
-                "fit(data=)",
-                "must be a data set or (train, validation)",
-                found=type(data).__name__,
-                cure="keep the test part for the end; say (train, None) to do without validation",
-            )
-        )
-    train = _part(data[0], "train", network)
-    return train, None if data[1] is None else _part(data[1], "validation", network)
-
-
-def _said(part: Part | None) -> Any:
-    """Return what a fingerprint can be taken of."""
-    if not isinstance(part, EventSamples):
-        return part
-    return [part.labels, *((n, s.start, s.time, s.address) for n, s in part.inputs.items())]
 
 
 def _check(

@@ -91,7 +91,11 @@ def _run_backward_fake(
     has_grad: list[bool],
     wanted: list[bool],
 ) -> list[Tensor]:
-    return [torch.empty(t.shape, dtype=t.dtype, device=t.device) for t, w in zip(tensors, wanted, strict=True) if w]
+    return [
+        torch.empty(t.shape, dtype=t.dtype, device=t.device)
+        for t, w in zip(tensors, wanted, strict=True)
+        if w
+    ]
 
 
 def _keep(ctx: Any, inputs: tuple[int, int, int, list[Tensor]], output: list[Tensor]) -> None:

@@ -87,7 +87,8 @@ class TritonPlan:
                 replace(use, outside=f"outside_{i}_{k}" in arrays, events=())
                 for k, use in enumerate(m.ports)
             )
-            text = forward_text(m.rows, Use(ports, inner), plan.shape.number, len(m.recorded))
+            use, number, recorded = Use(ports, inner), plan.shape.number, len(m.recorded)
+            text = forward_text(m.rows, use, number, recorded, active=m.active)
             ready.append(self._ready(i, text, 0, arrays, batch, device))
         with on(device):
             if not plan.shape.looped:

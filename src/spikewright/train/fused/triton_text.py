@@ -77,13 +77,14 @@ class Text:
 
 
 @lru_cache(maxsize=512)
-def forward_text(rows: Rows, use: Use, number: str, recorded: int) -> Text:
+def forward_text(rows: Rows, use: Use, number: str, recorded: int, *, active: bool = False) -> Text:
     """Return the forward kernel of a population; the number in a slot's name is a place in the order of `rows`.
 
     Parameters
     ----------
     number : "float32" or "float64"
     recorded : variables that are kept
+    active : whether to tell where the surrogate's slope is not 0
     """
     step = rows.step
     taken: list[tuple[Slot, ...]] = []
@@ -100,6 +101,7 @@ def forward_text(rows: Rows, use: Use, number: str, recorded: int) -> Text:
     taken.append((("sent", Lies.STEPS),))
     taken += _tapes(rows)
     taken += [((f"record_{x}", Lies.STEPS),) for x in range(recorded)]
+    taken += [(("active", Lies.STEPS),)] if active else []
     return _translated(rows, taken, number, direction=0)
 
 

@@ -148,7 +148,8 @@ class Course:
         self._run(outside, noise, weights, steps)
         output = self.wiring.place(self.wiring.output)
         sent = self.rings[f"sent_{output}"][self.wiring.depth : self.wiring.depth + steps]
-        error, seen = np.zeros_like(sent), sent[judged].copy()
+        error = np.zeros_like(sent)
+        seen: Reals = sent[judged].copy()
         loss, error[judged] = self.lesson.loss.errors(seen, target)
         sums.loss += float(loss.sum(dtype=np.float64))
         sums.judged += loss.size

@@ -63,6 +63,8 @@ def _check(problems: Problems, rule: OnlineRule, module: Module, loss: Loss) -> 
         )
     if next(module.parameters()).device.type != "cpu":
         problems.add(what, "runs on the CPU only", cure="device='cpu'")
+    if module.firing.smooth:
+        problems.add(what, "learns from spikes, not from smooth steps", cure="smooth=False")
     if len(network.outputs) != 1:
         problems.add(what, "needs one output population", found=", ".join(network.outputs))
     if isinstance(rule, EProp) and rule.rate is not None:

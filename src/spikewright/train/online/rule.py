@@ -42,8 +42,9 @@ class Feedback(enum.Enum):
 class RateTarget:
     """A pull of every neuron's firing rate to a target: 0.5 weight (rate - target)^2, summed over neurons.
 
-    A rate is the mean spikes per step over the samples and steps between two updates. Its gradient leaves out the same
-    ways as e-prop itself; it is the paper's, with the rate of these samples in place of a running mean.
+    A rate is the mean spikes per step over the samples and steps between two updates (of one process, where several
+    share a batch). Its gradient leaves out the same ways as e-prop itself; it is the paper's, with the rate of these
+    samples in place of a running mean.
 
     Parameters
     ----------

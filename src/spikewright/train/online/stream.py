@@ -121,7 +121,7 @@ def fit_stream(
     >>> labels = np.arange(8) % 2
     >>> spikes = np.repeat(np.eye(2)[labels][None], 10, axis=0)
     >>> net = chain(source(2), dense(6), neurons(LIF), dense(2), neurons(LI), dt=1e-3, seed=1)
-    >>> done = fit_stream(net, moments((spikes, labels), batch=8, epochs=20), every=5, report=20)
+    >>> done = fit_stream(net, moments((spikes, labels), batch=8, epochs=40), every=5, report=20)
     >>> done.history[-1].accuracy > 0.9
     True
     """

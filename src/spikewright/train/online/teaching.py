@@ -22,6 +22,7 @@ from spikewright.train.online.loss import OnlineLoss
 from spikewright.train.online.rule import EProp, Feedback, OnlineRule
 from spikewright.train.online.synapses import Key
 from spikewright.train.online.wiring import Wiring, wire
+from spikewright.train.through import same_params
 
 if TYPE_CHECKING:
     from spikewright.train.module import Module
@@ -95,7 +96,7 @@ class Teaching:
         torch.autograd.backward(tensors, grads)
         for name, parameter in getattr(self.module, "feedback", {}).items():
             # the same step as the weights themselves: what both had in common stays, what they had not decays
-            parameter.grad = self.module.weights[name].grad.clone()  # type: ignore[union-attr]
+            parameter.grad = self.module.weights[name].grad.clone()
         return cost
 
     def _rates(self, sums: Sums) -> tuple[float, dict[str, Reals]]:
@@ -141,17 +142,7 @@ def teaching(
             )
         )
     is_eprop = isinstance(rule, EProp)
-    key = ("online", is_eprop, tuple(arrays), module.firing)
-    wiring = None if instance is not None else module.plans.get(key)
-    if wiring is None:
-        try:
-            wiring = wire(module, inner, biases, arrays, instance, is_spatial=not is_eprop)
-        except ModelError as error:
-            raise TrainError(
-                explain(type(rule).__name__, "a model has no gradient", found=error)
-            ) from error
-        if instance is None:
-            module.plans[key] = wiring
+    wiring = _wiring(rule, module, inner, biases, arrays, instance)
     pulled: tuple[str, ...] = ()
     if isinstance(rule, EProp) and rule.rate is not None:
         pulled = rule.rate.populations or tuple(
@@ -163,6 +154,35 @@ def teaching(
     lesson = Lesson(loss, learning, not is_eprop, isinstance(rule, EProp) and rule.filtered, pulled)
     weights_ = _weights(rule, module, wiring, inner, biases)
     return Teaching(module, rule, lesson, wiring, weights_, inner, biases)
+
+
+def _wiring(
+    rule: OnlineRule,
+    module: Module,
+    inner: Sequence[Recurrence],
+    biases: Mapping[str, Tensor],
+    arrays: Sequence[tuple[str, str]],
+    instance: Network | None,
+) -> Wiring:
+    """Return the wiring, made once for all batches whose neurons have the module's parameters."""
+    is_spatial = not isinstance(rule, EProp)
+    before = module.network.populations
+    if instance is not None and all(
+        same_params(p, instance.populations[n]) for n, p in before.items()
+    ):
+        instance = None
+    key = ("online", is_spatial, tuple(arrays), module.firing, next(module.parameters()).dtype)
+    if instance is None and key in module.plans:
+        return module.plans[key]  # type: ignore[no-any-return]
+    try:
+        wiring = wire(module, inner, biases, arrays, instance, is_spatial=is_spatial)
+    except ModelError as error:
+        raise TrainError(
+            explain(type(rule).__name__, "a model has no gradient", found=error)
+        ) from error
+    if instance is None:
+        module.plans[key] = wiring
+    return wiring
 
 
 def _learning(
@@ -227,4 +247,5 @@ def _unit(module: Module, wiring: Wiring, port: str) -> float:
 def random_feedback(rule: EProp, population: str, n: int, n_outputs: int) -> Reals:
     """Return random feedback weights (outputs, n), in natural units."""
     draw = stream(rule.seed, f"train/feedback/{population}")
-    return draw.standard_normal((n_outputs, n)) * (rule.gain / np.sqrt(n))
+    found: Reals = draw.standard_normal((n_outputs, n)) * (rule.gain / np.sqrt(n))
+    return found
