@@ -126,11 +126,19 @@ def _environment(
 def measure(
     started: Mapping[str, Process], *, rounds: int, seconds: float
 ) -> dict[str, dict[str, list[float]]]:
-    """Return name -> wall and CPU seconds of every counted step; one round before the first is not counted."""
+    """Return name -> wall and CPU seconds of every counted step, without what failed meanwhile.
+
+    One round before the first is not counted.
+    """
     taken: dict[str, dict[str, list[float]]] = {n: {"wall": [], "cpu": []} for n in started}
     for number in range(rounds + 1):
-        for name, process in started.items():
-            answer = process.ask("steps", seconds=seconds)
+        for name in list(taken):
+            try:
+                answer = started[name].ask("steps", seconds=seconds)
+            except WorkerError as error:
+                print(f"  {name}: failed in round {number}: {error}", flush=True)
+                del taken[name]
+                continue
             for kind, values in answer.items():
                 taken[name][kind] += values if number else []
     return taken

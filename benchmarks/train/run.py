@@ -5,7 +5,7 @@
 
 One process per implementation; all live at once and are asked for steps in turn. CPU seconds are minima, wall seconds
 medians. Spikes and gradients of a library whose neuron is the benchmark's must be equal to those of a loop by hand,
-otherwise nothing was compared: the status is 1 then. Writes `benchmarks/results/train_<shape>.json`, from which
+otherwise nothing was compared: the status is 1 then, and where one failed. Writes `benchmarks/results/train_<shape>.json`, from which
 `show.py` makes the table and the figure.
 """
 
@@ -81,8 +81,10 @@ def compare(names: list[str], threads: int, folder: Path) -> dict[str, dict[str,
     return found
 
 
-def run_shape(shape: str, threads: int, options: argparse.Namespace) -> dict[str, Any]:
-    """Measure one shape with a number of threads; return rows and what was compared."""
+def run_shape(
+    shape: str, threads: int, options: argparse.Namespace
+) -> tuple[dict[str, dict[str, Any]], list[str]]:
+    """Measure one shape with a number of threads; return its rows, and the names of what failed."""
     names = [n for n in available(shape) if threads == 1 or IMPLEMENTATIONS[n].threaded]
     if options.only:
         names = [n for n in names if n in options.only]
@@ -103,12 +105,13 @@ def run_shape(shape: str, threads: int, options: argparse.Namespace) -> dict[str
             )
         agreement = compare(list(started), threads, folder)
         taken = measure(started, rounds=options.rounds, seconds=options.seconds)
+    rows = {name: rows[name] for name in taken}
     for name, times in taken.items():
         made = IMPLEMENTATIONS[name]
         rows[name] |= {"label": made.label, "role": made.role.value} | summary(times)
         rows[name]["agreement"] = agreement.get(name)
         rows[name]["times"] = {k: [round(x, 6) for x in values] for k, values in times.items()}
-    return rows
+    return rows, [name for name in names if name not in rows]
 
 
 def conclude(shape: str, rows: dict[str, dict[str, Any]]) -> dict[str, Any]:
@@ -203,12 +206,13 @@ def main() -> None:
             "threads": {},
         }
         for threads in options.threads:
-            rows = run_shape(shape, threads, options)
+            rows, failed = run_shape(shape, threads, options)
+            wrong += [f"{shape}: {name} failed" for name in failed]
             said = conclude(shape, rows)
             show(shape, threads, rows, said)
             result["threads"][str(threads)] = {"ratios": said, "rows": rows}
             wrong += [
-                f"{shape}, {name}"
+                f"{shape}: {name} calculated another task"
                 for name, row in rows.items()
                 if row["agreement"] and not row["agreement"]["is_equal"]
             ]
@@ -216,7 +220,7 @@ def main() -> None:
             path = RESULTS / f"train_{shape}.json"
             path.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
     if wrong:
-        raise SystemExit("another task was calculated by: " + "; ".join(wrong))
+        raise SystemExit("\n".join(wrong))
 
 
 if __name__ == "__main__":

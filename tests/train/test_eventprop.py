@@ -162,6 +162,12 @@ def test_a_threshold_on_the_current_is_refused() -> None:
         read(Population(direct, 1), "here")
 
 
+def test_graded_spikes_are_refused() -> None:
+    graded = CubaLIF.variant("Graded", output="2 * v")
+    with pytest.raises(TrainError, match="Graded sends other numbers than 1"):
+        read(Population(graded, 1), "here")
+
+
 def test_networks_without_event_based_run() -> None:
     good = net()
     q = good.projections["input->hidden1"]

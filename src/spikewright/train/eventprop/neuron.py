@@ -104,6 +104,8 @@ def read(population: Population, where: str) -> Neuron:
             if watched == current
             else f"{model.name} has neither a threshold of {membrane!r} nor sends {membrane!r}",
         )
+    if model.threshold and model.is_graded:
+        raise _unfit(where, f"{model.name} sends other numbers than 1", found=model.output)
     values = {n: population.param(n).reshape(-1) for n in model.params}
     zero = values | dict.fromkeys((*model.state, *model.inputs), 0.0)
     rates = model.trees["dynamics"]
