@@ -5,8 +5,8 @@
 
 One process per implementation; all live at once and are asked for steps in turn. CPU seconds are minima, wall seconds
 medians. Spikes and gradients of a library whose neuron is the benchmark's must be equal to those of a loop by hand,
-otherwise nothing was compared: the status is 1 then, and where one failed. Writes `benchmarks/results/train_<shape>.json`, from which
-`show.py` makes the table and the figure.
+otherwise nothing was compared: the status is 1 then, and where one failed. Writes
+`benchmarks/results/train_<shape>.json`, from which `show.py` makes the table and the figure.
 """
 
 from __future__ import annotations

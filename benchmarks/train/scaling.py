@@ -47,8 +47,10 @@ def measure_point(
         built = process.ask("build", shape=shape.as_dict())
         rows[name] = {key: built[key] for key in ("peak_mib", "rate", "notes")}
     taken = measure(started, rounds=options.rounds, seconds=options.seconds)
-    for name, times in taken.items():
-        rows[name] |= summary(times)
+    for name in rows:
+        if name not in taken:
+            raise WorkerError(f"{name} failed")
+        rows[name] |= summary(taken[name])
     return rows
 
 
@@ -91,11 +93,12 @@ def main() -> None:
                     rows.append(measure_point(shape, started, options))
                 except WorkerError as error:
                     raise SystemExit(f"scaling: {axis} {size:g}: {error}") from error
+                notes = rows[-1].get(OURS, {}).get("notes", "")
                 said = ", ".join(
                     f"{name} {row['cpu_min_ms']:.1f} ms {row['peak_mib'] or 0:.0f} MiB"
                     for name, row in rows[-1].items()
                 )
-                print(f"  {axis} {size:g}: {said}; {rows[-1][OURS]['notes']}", flush=True)
+                print(f"  {axis} {size:g}: {said}; {notes}", flush=True)
             found = exponents(sizes, rows)
             axes[axis] = {"sizes": sizes, "exponents": found, "rows": rows}
             slopes = ", ".join(f"{name} {slope:.2f}" for name, slope in found.items())

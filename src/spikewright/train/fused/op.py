@@ -102,7 +102,14 @@ def _keep(ctx: Any, inputs: tuple[int, int, int, list[Tensor]], output: list[Ten
     ctx.plan, ctx.steps, ctx.batch, tensors = inputs
     ctx.set_materialize_grads(False)
     ctx.n_tensors = len(tensors)
-    ctx.save_for_backward(*tensors, *output)
+    planned = _plans[ctx.plan]
+    names = [*planned.inputs, *outputs(ctx.plan, ctx.steps, ctx.batch, tensors)]
+    ctx.save_for_backward(
+        *(
+            x if planned.is_kept(name) else x.new_empty(()).expand(x.shape)
+            for name, x in zip(names, (*tensors, *output), strict=True)
+        )
+    )
 
 
 def _back(ctx: Any, grads: list[Tensor | None]) -> Any:

@@ -98,6 +98,19 @@ class Plan:
         kept["choices"] = (len(words), 2), torch.int64
         return found | kept
 
+    def is_kept(self, name: str) -> bool:
+        """Return whether the backward pass needs a tensor's values, not just its shape."""
+        if name.startswith(
+            ("outside_", "steady_", "bias_", "waiting_", "record_", "state_", "active_")
+        ):
+            return False
+        return name not in self._sent_only
+
+    @property
+    def _sent_only(self) -> set[str]:
+        senders = {q.pre for q in self.shape.inner}
+        return {f"sent_{i}" for i in range(len(self.sizes)) if i not in senders}
+
     def forward(self, steps: int, batch: int, tensors: Sequence[Tensor]) -> list[Tensor]:
         """Return what comes out, in the order of `outputs`."""
         given = dict(zip(self.inputs, (t.detach() for t in tensors), strict=True))
@@ -109,7 +122,11 @@ class Plan:
         for name in made:
             if name.startswith(("state_", "waiting_")):
                 made[name].copy_(given[name])
-        values: dict[str, Any] = {n: _array(t) for n, t in (given | made).items()}
+        values: dict[str, Any] = {
+            n: _array(t)
+            for n, t in (given | made).items()
+            if not n.startswith(("x_", "w_", "mask_"))
+        }
         members = []
         number = longest = 0
         for i, m in enumerate(self.shape.members):
@@ -171,8 +188,7 @@ class Plan:
         kept : name -> what came out
         grads : name of a result -> its gradient, or None
         """
-        values: dict[str, Any] = {n: _array(t) for n, t in given.items()}
-        values |= {n: _array(t) for n, t in kept.items()}
+        values: dict[str, Any] = {}
         arriving: dict[tuple[int, int], Tensor] = {}
         bars: dict[str, Tensor] = {}
         totals: dict[str, NDArray[Any]] = {}
@@ -205,20 +221,22 @@ class Plan:
             values |= self._lists(q)
         built = kernels(self.shape)
 
+        entered = {**given, **kept}
+        for a in built.backward_arguments:
+            if a in entered and a not in values:
+                values[a] = _array(entered[a])
+
         def arguments(thread: int) -> list[Any]:
             own = {n: t[thread] for n, t in totals.items()}
             return [own[a] if a in own else values[a] for a in built.backward_arguments]
 
         _shared(built.backward, batch, steps, arguments)
-        return self._gradients(
-            given, kept, values, arriving, bars, totals, past, wanted, steps, batch
-        )
+        return self._gradients(given, kept, arriving, bars, totals, past, wanted, steps, batch)
 
     def _gradients(
         self,
         given: Mapping[str, Tensor],
         kept: Mapping[str, Tensor],
-        values: Mapping[str, Any],
         arriving: Mapping[tuple[int, int], Tensor],
         bars: Mapping[str, Tensor],
         totals: Mapping[str, NDArray[Any]],
@@ -245,7 +263,7 @@ class Plan:
                     late = grad[lag:].flatten(0, 1)
                     if f"w_{i}_{k}_{e}" in wanted:
                         if choice is Choice.EVENTS:
-                            words = values[f"words_{i}_{k}_{e}"].view(np.uint64)
+                            words = _array(kept[f"words_{i}_{k}_{e}"]).view(np.uint64)
                             found[f"w_{i}_{k}_{e}"] = _event_gradient(
                                 words, x.shape[2], steps - lag, batch, lag, grad
                             )
