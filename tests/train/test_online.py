@@ -247,25 +247,18 @@ class TestEProp:
         worth = torch.zeros(STEPS + 2, SAMPLES, 3, dtype=torch.float64)
         for k in reversed(range(STEPS)):
             worth[k] = decay * (error[k] + worth[k + 1])
-        objective = torch.zeros((), dtype=torch.float64)
         for name, late in (("h0", 2), ("h1", 1)):
-            matrix = (
-                torch.from_numpy(teaching.random_feedback(rule, name, 7, 3))
-                * module.units["h1->out"]
-            )
+            matrix = torch.from_numpy(teaching.random_feedback(rule, name, 7, 3))
+            matrix = matrix * module.units["h1->out"]
             alone, copies = given(network, ("h0", "h1"), run.sent)
             again = Module(
                 alone, dtype=torch.float64, reset_gradient=reset, kernels=Kernels.AUTOGRAD
             )
             sent = again.run({"in": inputs()} | copies).sent[name]
-            objective = (sent * (worth[late : late + STEPS] @ matrix)).sum()
-            objective.backward()
-            for key in (
-                f"weights.{'in' if name == 'h0' else 'h0'}->{name}",
-                f"biases.{'in' if name == 'h0' else 'h0'}->{name}",
-            ):
-                wanted = dict(again.named_parameters())[key].grad
-                torch.testing.assert_close(found[key], wanted, rtol=1e-9, atol=1e-12)
+            (sent * (worth[late : late + STEPS] @ matrix)).sum().backward()
+            for key, parameter in again.named_parameters():
+                if key.endswith(f"->{name}"):
+                    torch.testing.assert_close(found[key], parameter.grad, rtol=1e-9, atol=1e-12)
 
     def test_symmetric_feedback_to_a_first_population_is_the_product_of_weights(self) -> None:
         network = row(SOFT, hidden=2)
@@ -274,9 +267,8 @@ class TestEProp:
         found, _ = learn(EProp(window=6), network, CROSS, ResetGradient.DETACHED)
 
         def product(rule: EProp, population: str, n: int, n_outputs: int) -> Any:
-            return (weights[0] if population == "h1" else weights[0] @ weights[1]) / units[
-                "h1->out"
-            ]
+            found = weights[0] if population == "h1" else weights[0] @ weights[1]
+            return found / units["h1->out"]
 
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(teaching, "random_feedback", product)
@@ -324,6 +316,23 @@ class TestEProp:
         found, _ = learn(EProp(), row(SOFT), CROSS, ResetGradient.DETACHED, instance=instance)
         wanted, _ = slow(instance, CROSS, ResetGradient.DETACHED)
         same(found, wanted)
+
+
+class TestResetGradient:
+    @pytest.mark.parametrize(
+        ("reset", "like"),
+        [({"a": "a + step"}, ResetGradient.KEPT), ({"v": "0"}, ResetGradient.DETACHED)],
+        ids=["adaptation", "membrane"],
+    )
+    def test_what_a_spike_does_to_the_threshold_counts_and_to_the_membrane_not(
+        self, reset: dict[str, str], like: ResetGradient
+    ) -> None:
+        network = row(ADAPTIVE.variant("Part", reset=reset))
+        other = {ResetGradient.KEPT, ResetGradient.DETACHED} - {like}
+        found, _ = slow(network, CROSS, ResetGradient.ADAPTATION)
+        same(found, slow(network, CROSS, like)[0])
+        wrong, _ = slow(network, CROSS, other.pop())
+        assert not torch.allclose(found["weights.in->h0"], wrong["weights.in->h0"], rtol=1e-3)
 
 
 class TestSharedTraces:
@@ -385,9 +394,8 @@ def formula(network: Network) -> dict[str, torch.Tensor]:
         weight = torch.from_numpy(np.array(network.projections[q].topology.weight))
         late = torch.zeros(STEPS, SAMPLES, 7, dtype=torch.float64)
         late[:-1] = (worth[behind] @ weight)[1:]
-        v = (
-            run.traces[name]["v"] + run.sent[name]
-        )  # before the reset, which takes off a threshold of 1
+        # before the reset, which takes off a threshold of 1
+        v = run.traces[name]["v"] + run.sent[name]
         worth[name] = late * Arctan().slope(v - 1.0) * decay[name]
     gradients = {}
     for pre, post in pairwise(names):

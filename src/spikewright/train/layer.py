@@ -103,6 +103,8 @@ class Neurons(nn.Module):
             if c in initial_values(self.population) or x.ndim:
                 held = torch.from_numpy(np.array(x, np.float64)).reshape(-1)
                 self.register_buffer(f"held_{c}", held.float(), persistent=False)
+        # refractory steps stand in the plan, in the order of the population
+        self._in_order = self.step.refractory is not None and self.step.refractory.ndim > 0
         self._plans = {dtype: self._plan(dtype) for dtype in (torch.float32, torch.float64)}
         self._numbers = {dtype: number_of(plan) for dtype, plan in self._plans.items()}
 
@@ -147,7 +149,7 @@ class Neurons(nn.Module):
         dtype = torch.float64 if current.dtype == torch.float64 else torch.float32
         steps, batch = current.shape[:2]
         n, plan = population.n, self._plans[dtype]
-        order = _order(current)
+        order = list(range(len(population.shape))) if self._in_order else _order(current)
         slots = {"outside_0_0": current.to(dtype).permute(0, 1, *(2 + d for d in order)).flatten(2)}
         constants = self._constants(dtype)
         member = plan.shape.members[0].rows

@@ -124,7 +124,6 @@ def kernels(shape: Shape) -> Kernels:
             ")",
             "",
             f"NUMBER = {shape.number}",
-            "CONTRACT = {'contract'}",
             "",
             *(f"\n{part}\n" for part in dict.fromkeys(parts)),
             "",

@@ -161,10 +161,9 @@ class _Writer:
         arguments, before, inside = body(source)
         numbers = [source.name(s) for s in self.scalars] + source.passed()
         before = [f"{name} = numbers[{i}]" for i, name in enumerate(numbers)] + before
+        # without contraction: what is calculated again backward must have the bits it had forward
         lines = [
-            "@njit(nogil=True, error_model='numpy', fastmath={'contract'})"
-            if direction == "backward"
-            else "@njit(nogil=True, error_model='numpy', fastmath=False)",
+            "@njit(nogil=True, error_model='numpy', fastmath=False)",
             f"def {self.name}_{direction}({', '.join(('n', 'numbers', *arguments))}):",
             *(f"    {line}" for line in before),
             "    for i in range(n):",
