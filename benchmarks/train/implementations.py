@@ -87,8 +87,9 @@ def _ours(label: str, where: str, shapes: str, agrees: Agrees, **more: str) -> I
 def _peer(
     label: str, where: str, agrees: Agrees, shapes: str = "abc", reference: str = LOOP
 ) -> Implementation:
+    package = where.removesuffix("_last")
     return Implementation(
-        label, Role.PEER, f"peers.{where}", "torch", where, shapes, agrees, reference
+        label, Role.PEER, f"peers.{where}", "torch", package, shapes, agrees, reference
     )
 
 
@@ -99,11 +100,17 @@ def _loop(label: str, where: str, shapes: str = "abc") -> Implementation:
 
 IMPLEMENTATIONS = {
     FLOOR: Implementation("floor: products alone", Role.FLOOR, "loops.floor"),
+    "floor_last": Implementation(
+        "floor: products alone, channels last", Role.FLOOR, "loops.floor_last", shapes="c"
+    ),
     "floor_onednn": Implementation(
         "floor: products alone, oneDNN", Role.FLOOR, "loops.floor_onednn", shapes="ab"
     ),
     OURS: _ours("Spikewright", "module", "ab", Agrees.GRADIENTS),
     "spikewright_layers": _ours("Spikewright, layers in PyTorch", "layers", "ac", Agrees.GRADIENTS),
+    "spikewright_layers_last": _ours(
+        "Spikewright, layers, channels last", "layers_last", "c", Agrees.GRADIENTS
+    ),
     "spikewright_conv": _ours(
         "Spikewright, network with sum pools", "module_conv", "c", Agrees.NOTHING
     ),
@@ -126,6 +133,12 @@ IMPLEMENTATIONS = {
     ),
     "snntorch": _peer("snnTorch", "snntorch", Agrees.GRADIENTS, reference=AS_SNNTORCH),
     "spikingjelly": _peer("SpikingJelly", "spikingjelly", Agrees.GRADIENTS),
+    "snntorch_last": _peer(
+        "snnTorch, channels last", "snntorch_last", Agrees.GRADIENTS, "c", AS_SNNTORCH
+    ),
+    "spikingjelly_last": _peer(
+        "SpikingJelly, channels last", "spikingjelly_last", Agrees.GRADIENTS, "c"
+    ),
     "norse": _peer("Norse", "norse", Agrees.NOTHING),
     "sinabs": _peer("sinabs", "sinabs", Agrees.SPIKES),
     "rockpool": _peer("Rockpool", "rockpool", Agrees.NOTHING, "ab"),

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
 
 import torch
 from case import Case, torch_case
@@ -25,11 +26,20 @@ def tensors(shape: Shape) -> tuple[Tensor, Tensor, dict[str, Tensor]]:
     """Return input, g and weights, on the device in whose context this is called."""
     x, g, weights = data(shape)
     where = torch.get_default_device()
+    inputs = torch.from_numpy(x).to(where)
+    if shape.channels_last:
+        images = inputs.flatten(0, 1).contiguous(memory_format=torch.channels_last)
+        inputs = images.unflatten(0, inputs.shape[:2])
     return (
-        torch.from_numpy(x).to(where),
+        inputs,
         torch.from_numpy(g).to(where),
         {n: torch.from_numpy(w).to(where) for n, w in weights.items()},
     )
+
+
+def channels_last(build: Callable[[Shape], Case]) -> Callable[[Shape], Case]:
+    """Return what builds the same case with images whose channels lie innermost."""
+    return lambda shape: build(replace(shape, channels_last=True))
 
 
 def parameters(weights: dict[str, Tensor]) -> dict[str, nn.Parameter]:
@@ -42,6 +52,7 @@ def network(
     neurons: Callable[[str, tuple[int, ...]], Neurons],
     recurrent: Recurrent | None = None,
     linear: Linear = functional.linear,
+    pool: Callable[[Tensor], Tensor] = lambda images: functional.max_pool2d(images, 2),
 ) -> Case:
     """Return the case of a network; `neurons` makes the population behind the weights of a name, of a shape."""
     x, g, weights = tensors(shape)
@@ -72,7 +83,7 @@ def network(
             for name in ("c1", "c2"):
                 # no name holds the currents, which nothing needs any more once the neurons have run
                 sent = fires[name](functional.conv2d(sent, w[name]).unflatten(0, rows))
-                sent = functional.max_pool2d(sent.flatten(0, 1), 2)
+                sent = pool(sent.flatten(0, 1))
             return fires["fc"](functional.linear(sent.flatten(1), w["fc"]).unflatten(0, rows))
 
     return torch_case(w, forward, g)
@@ -84,6 +95,9 @@ def network(
 def floor(shape: Shape) -> Case:
     """Products, convolutions and pools without neurons, all steps at once, as PyTorch calculates them."""
     return network(shape, lambda name, place: lambda current: current, _through_both)
+
+
+floor_last = channels_last(floor)
 
 
 def _through_both(current: Tensor, weight: Tensor) -> Tensor:

@@ -8,7 +8,7 @@ from collections.abc import Callable
 import numpy as np
 import torch
 from case import Case, torch_case
-from loops import network, tensors
+from loops import channels_last, network, tensors
 from shapes import BETA, V_TH, Shape
 from torch import Tensor
 
@@ -27,7 +27,7 @@ from spikewright.network import (
     Reset,
     SumPool,
 )
-from spikewright.train import Module, Neurons
+from spikewright.train import MaxPool, Module, Neurons
 from spikewright.train.presets import snntorch
 from spikewright.train.presets.preset import Preset
 
@@ -155,14 +155,17 @@ def module_conv(shape: Shape) -> Case:
 
 
 def layers(shape: Shape) -> Case:
-    """Return PyTorch's products, convolutions and pools with `Neurons` behind them."""
+    """Return PyTorch's products and convolutions with `Neurons` and `MaxPool` behind them."""
 
     def neurons(name: str, place: tuple[int, ...]) -> Neurons:
         where = torch.get_default_device()
         with torch.device("cpu"):
             return Neurons(SubtractLIF, place, dt=DT, params=PARAMS, port="i").to(where)
 
-    return network(shape, neurons)
+    return network(shape, neurons, pool=MaxPool(2))
+
+
+layers_last = channels_last(layers)
 
 
 def as_snntorch(shape: Shape) -> Case:
@@ -181,7 +184,7 @@ def as_snntorch(shape: Shape) -> Case:
             reset_gradient=preset.reset_gradient,
         )
 
-    return network(shape, neurons)
+    return network(shape, neurons, pool=MaxPool(2))
 
 
 def _alone(shape: Shape, model: NeuronModel, params: dict[str, float]) -> Case:

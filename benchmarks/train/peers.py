@@ -12,7 +12,7 @@ from typing import Any
 
 import torch
 from case import Case, torch_case
-from loops import tensors
+from loops import channels_last, tensors
 from shapes import ALPHA, BETA, V_TH, Shape
 from torch import Tensor, nn
 from torch.nn import functional
@@ -150,6 +150,9 @@ def spikingjelly(shape: Shape) -> Case:
 
     halves = {name: (lambda found: found[:, 256:].contiguous()) for name in ("r1", "r2")}
     return torch_case(held, forward, g, gradients=halves)
+
+
+snntorch_last, spikingjelly_last = channels_last(snntorch), channels_last(spikingjelly)
 
 
 def norse(shape: Shape) -> Case:

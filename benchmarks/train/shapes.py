@@ -27,6 +27,7 @@ class Shape:
     steps, batch : T and B
     density : share of the input's entries that are spikes
     n : of "layer"
+    channels_last : whether images lie in memory with their channels innermost
     """
 
     kind: str
@@ -34,6 +35,7 @@ class Shape:
     batch: int
     density: float
     n: int = 512
+    channels_last: bool = False
 
     @property
     def weights(self) -> tuple[str, ...]:

@@ -32,7 +32,7 @@ HIDDEN = 200
 LOSS = eventprop.TimeCrossEntropy(tau=0.5 * ms, price=3e-3, tau_late=6.4 * ms, rouse=5.0)
 SETTINGS = {
     "optimizer": AdamW(lr=2e-3),
-    "epochs": 100,
+    "epochs": 200,
     "batch": 32,
     # without it three of four hidden neurons fall silent within ten epochs, and validation stays at 97 %
     "wake": eventprop.Wake(step=1.0, share=0.2),

@@ -61,6 +61,14 @@ def test_every_literal_of_single_precision_is_passed():
     assert set(source.numbers) == {0.1, 0.2, 3.0, 2.0, np.tanh(0.5)}
 
 
+def test_a_literal_is_passed_once_but_an_exponent_apart():
+    text, source = written("0.5 * x + 0.5 * y ** 2 + 2 * x - y ** 2", single=True)
+    assert source.numbers == [0.5, 2.0, 2.0]
+    assert text == (
+        "number_1 * x + number_1 * power(y_, exponent_2) + number_3 * x - power(y_, exponent_2)"
+    )
+
+
 def test_functions_come_from_where_they_have_the_precision():
     _, source = written("exp(x) + floor(x)", single=True)
     source.used.add("draw")

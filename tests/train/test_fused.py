@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 
+from spikewright.engines.discretize import discretize
 from spikewright.engines.reference import Reference
 from spikewright.errors import TrainError
 from spikewright.network import (
@@ -35,7 +36,7 @@ from spikewright.network import (
     Sparse,
 )
 from spikewright.train import Kernels, Module, Neurons, ResetGradient, maps
-from spikewright.train.fused import bits, products
+from spikewright.train.fused import adjoint, bits, group, plan, products
 from spikewright.train.fused.products import Choice
 from spikewright.train.surrogate import SURROGATES, Triangle
 
@@ -140,6 +141,17 @@ def same(found: list[dict[str, torch.Tensor]], tolerance: float = 1e-9) -> None:
         assert error <= tolerance, f"{name}: {error:.2e}"
 
 
+def tapes(network: Network) -> tuple[str, ...]:
+    """Return what the population `n` keeps for the backward pass."""
+    population = network.populations["n"]
+    step = discretize(population, network.dt, where="n")
+    straight = adjoint.straighten(
+        population.model, step, live=population.model.inputs, dynamic=(), number="float64"
+    )
+    wanted = (*straight.variables, *straight.ports)
+    return adjoint.tape(straight, adjoint.adjoint(straight, wanted).needed)[0]
+
+
 class TestGradient:
     @pytest.mark.parametrize("propagation", Propagation)
     @pytest.mark.parametrize("reset", ResetGradient)
@@ -197,6 +209,35 @@ class TestGradient:
         )
         assert found[0]["sent 0 n"].sum() > 5
         same(found)
+
+    def test_where_resets_add_and_subtract_only_the_margin_is_kept(self) -> None:
+        model = NeuronModel(
+            name="Adapting",
+            state={"v": "V", "a": "V", "b": "V"},
+            params={"v_th": (1.0, "V"), "up": (0.2, "V"), "tau": (10 * ms, "s")},
+            inputs={"x": "V"},
+            jumps={"x": "v"},
+            dynamics={"v": "-v / tau", "a": "-a / (3 * tau)", "b": "-b / (9 * tau)"},
+            threshold="v_th + a < v - b",
+            reset={"v": "v - v_th", "a": "a + up", "b": "0.1 * up + b"},
+        )
+        network = single(model)
+        found, _ = both(network, {"in": spikes((40, 4, 4), 0.6)}, trainable=("weights", "up"))
+        assert found[0]["sent 0 n"].sum() > 10
+        same(found)
+        assert tapes(network) == ("margin",)
+        assert tapes(single(LIF)) == ("_new_v_1",), "a reset to a value needs what was there"
+
+    @pytest.mark.parametrize("strip", [1, 7, 16])
+    def test_strips(self, strip: int, monkeypatch: pytest.MonkeyPatch) -> None:
+        network = single(LIF, 8)
+        whole, _ = both(network, {"in": spikes((12, 5, 4), 0.6)})
+        monkeypatch.setattr(group, "STRIP", strip)
+        monkeypatch.setattr(group, "kernels", group.kernels.__wrapped__)
+        monkeypatch.setattr(plan, "kernels", group.kernels)
+        found, _ = both(network, {"in": spikes((12, 5, 4), 0.6)})
+        for name, x in whole[1].items():
+            assert torch.equal(found[1][name], x), name
 
     def test_convolutions_outside_and_flattened_dense(self) -> None:
         draw = np.random.default_rng(1)

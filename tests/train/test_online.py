@@ -68,6 +68,13 @@ ADAPTIVE = NeuronModel(
     reset={"v": "0", "a": "a + step"},
 )
 """A model of a user's own: not linear, adaptive threshold."""
+JUMPING = ADAPTIVE.variant(
+    "OwnJumping",
+    dynamics={"v": "-v / tau", "a": "-a / tau_a"},
+    threshold="v > v_th + a",
+    reset={"v": "v - v_th", "a": "a + step"},
+)
+"""The same with steps that are linear."""
 
 
 def inputs(n: int = 5) -> torch.Tensor:
@@ -165,8 +172,12 @@ class TestEProp:
     @pytest.mark.parametrize("loss", [CROSS, StepSquaredError(last=5)], ids=["every", "end"])
     @pytest.mark.parametrize(
         ("model", "reset"),
-        [(SOFT, ResetGradient.DETACHED), (ADAPTIVE, ResetGradient.KEPT)],
-        ids=["shared traces", "own model"],
+        [
+            (SOFT, ResetGradient.DETACHED),
+            (JUMPING, ResetGradient.DETACHED),
+            (ADAPTIVE, ResetGradient.KEPT),
+        ],
+        ids=["shared traces", "several shared traces", "own model"],
     )
     def test_is_backpropagation_where_no_way_is_left_out(
         self, model: NeuronModel, reset: ResetGradient, loss: OnlineLoss
@@ -345,7 +356,7 @@ class TestSharedTraces:
             (Population(LIF, 3), ResetGradient.DETACHED, False),
             (Population(SOFT, 3, {"tau_m": [0.01, 0.02, 0.03]}), ResetGradient.DETACHED, False),
             (Population(SOFT, 3, {"t_ref": 2 * ms}), ResetGradient.DETACHED, False),
-            (Population(ALIF, 3, {"t_ref": 0.0}), ResetGradient.DETACHED, False),
+            (Population(ALIF, 3, {"t_ref": 0.0}), ResetGradient.DETACHED, True),
             (Population(ALIF, 3, {"t_ref": 0.0}), ResetGradient.ADAPTATION, False),
             (Population(LI, 3), ResetGradient.KEPT, True),
             (Population(Input, 3), ResetGradient.KEPT, True),

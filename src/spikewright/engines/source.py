@@ -66,6 +66,7 @@ class Source:
         self.number = "int64" if integer else ("float32" if self.single else "float64")
         self.names: dict[str, str] = {}
         self.numbers: list[float] = []
+        self.known: dict[tuple[str, str], str] = {}
         self.used: set[str] = set()
 
     def imports(self) -> list[str]:
@@ -159,9 +160,15 @@ class Source:
         return ast.Constant(number)
 
     def constant(self, value: float, kind: str) -> ast.expr:
-        """Return a name for a number that is passed: no compiler folds it, and it has the kernel's precision."""
-        self.numbers.append(value)
-        return ast.Name(self.name(str(len(self.numbers)), kind), ast.Load())
+        """Return a name for a number that is passed: no compiler folds it, and it has the kernel's precision.
+
+        A value that occurs again has the name it had, so that a compiler sees what is calculated twice.
+        """
+        key = (kind, repr(value))
+        if key not in self.known:
+            self.numbers.append(value)
+            self.known[key] = self.name(str(len(self.numbers)), kind)
+        return ast.Name(self.known[key], ast.Load())
 
     def call(self, name: str, *arguments: ast.expr) -> ast.expr:
         self.used.add(name)

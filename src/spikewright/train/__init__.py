@@ -35,6 +35,7 @@ from spikewright.train.module import Module
 from spikewright.train.neurobench import to_neurobench
 from spikewright.train.optimizer import SGD, AdamW
 from spikewright.train.penalties import FanInPenalty, WeightRangePenalty
+from spikewright.train.pool import MaxPool
 from spikewright.train.precision import Precision
 from spikewright.train.presets import PRESETS, Preset
 from spikewright.train.recipes import (
@@ -106,6 +107,7 @@ __all__ = [
     "LinearSpread",
     "Log",
     "Loss",
+    "MaxPool",
     "Measure",
     "MembraneMaxCrossEntropy",
     "MembraneMeanCrossEntropy",

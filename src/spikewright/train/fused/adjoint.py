@@ -144,22 +144,27 @@ def straighten(
     distance = None if fire is None else straight(margin(fire))
     if fire is not None:
         fire = straight(fire)
+        if isinstance(fire, ast.Compare) and isinstance(fire.ops[0], ast.Gt | ast.Lt):
+            # x > y exactly where x - y > 0, also where both are infinite or one is no number: the margin
+            # can be kept in place of all that it is made of
+            name = "margin"
+            while name in taken:
+                name += "_"
+            taken.add(name)
+            statements.append((name, distance))
+            distance = ast.Name(name, ast.Load())
+            fire = ast.Compare(distance, [ast.Gt()], [ast.Constant(0.0)])
         if ready is not None:
             fire = ast.BoolOp(ast.And(), [fire, ready])
     resets = []
     for variable, tree in step.reset:
         found = straight(tree)
         kind = "other"
+        taken_off = shift(tree, variable) if model.is_affine else None
         if model.is_affine and isinstance(found, ast.Constant) and found.value == 0:
             kind = "zero"
-        elif (
-            model.is_affine
-            and isinstance(tree, ast.BinOp)
-            and isinstance(tree.op, ast.Sub)
-            and isinstance(tree.left, ast.Name)
-            and tree.left.id == variable
-        ):
-            kind, found = "subtract", straight(tree.right)
+        elif taken_off is not None:
+            kind, found = "subtract", straight(taken_off)
         resets.append(Reset(variable, now.get(variable, variable), kind, found))
     output = None if step.output is None else straight(step.output)
     trees = [tree for _, tree in statements] + [r.tree for r in resets]
@@ -184,13 +189,26 @@ def straighten(
     )
 
 
+def shift(tree: ast.expr, variable: str) -> ast.expr | None:
+    """Return what a reset takes off its variable: d of `x - d`, -d of `x + d` and `d + x`; None for all else."""
+    match tree:
+        case ast.BinOp(ast.Name(left), ast.Sub(), taken) if left == variable:
+            return taken
+        case ast.BinOp(ast.Name(left), ast.Add(), added) if left == variable:
+            return ast.UnaryOp(ast.USub(), added)
+        case ast.BinOp(added, ast.Add(), ast.Name(right)) if right == variable:
+            return ast.UnaryOp(ast.USub(), added)
+    return None
+
+
 @dataclass(frozen=True)
 class Term:
-    """`bar_target += bar_source * factor`; the factor None is 1."""
+    """`bar_target += bar_source * factor`; the factor None is 1, or -1 where `falls`."""
 
     target: str
     source: str
     factor: ast.expr | None
+    falls: bool = False
 
 
 @dataclass(frozen=True)
@@ -236,8 +254,9 @@ def adjoint(step: Straight, wanted: Collection[str]) -> Adjoint:
             factor = simplify(slope_of(tree, name))
             if isinstance(factor, ast.Constant) and factor.value == 0:
                 continue
-            unit = isinstance(factor, ast.Constant) and factor.value == 1
-            found.append(Term(name, source, None if unit else factor))
+            unit = isinstance(factor, ast.Constant) and abs(factor.value) == 1
+            falls = unit and factor.value < 0
+            found.append(Term(name, source, None if unit else factor, falls))
         return tuple(found)
 
     resets = tuple((r, terms(r.tree, f"reset_{r.variable}")) for r in step.resets)
@@ -264,7 +283,8 @@ def adjoint(step: Straight, wanted: Collection[str]) -> Adjoint:
 def tape(step: Straight, needed: Collection[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Return the fewest values that the forward pass must keep, and the statements to calculate again from them.
 
-    Either the needed values themselves are kept, or the values at the start of the step and what arrives.
+    Either those of the needed values are kept from which the others follow, or the values at the start of the step and
+    what arrives.
     """
     trees = dict(step.statements)
 
@@ -289,6 +309,9 @@ def tape(step: Straight, needed: Collection[str]) -> tuple[tuple[str, ...], tupl
     direct = {n for n in needed if n in trees}
     leaves, _ = again(direct)
     first = direct | leaves
+    for name, _ in reversed(step.statements):
+        if name in first and again(first - {name})[0] <= first:
+            first -= {name}
     second, _ = again(set())
     chosen = first if cost(first) <= cost(second) else second
     _, recalculated = again(chosen)
@@ -387,6 +410,8 @@ def _joined(a: ast.expr, op: ast.operator, b: ast.expr) -> ast.expr:
                 return ast.Constant(0.0)
             if _is(a, 1) or _is(b, 1):
                 return b if _is(a, 1) else a
+            if _is(a, -1) or _is(b, -1):
+                return simplify(ast.UnaryOp(ast.USub(), b if _is(a, -1) else a))
         case ast.Div():
             if _is(a, 0) or _is(b, 1):
                 return a

@@ -263,7 +263,7 @@ class _Writer:
         def add_terms(terms: tuple[Term, ...], bar: str) -> None:
             for term in terms:
                 factor = "" if term.factor is None else f" * ({text(term.factor)})"
-                add(term.target, bar + factor)
+                add(term.target, f"{'-' if term.falls else ''}{bar}{factor}")
 
         changed = {r.variable for r in step.resets}
         for v in step.variables:
