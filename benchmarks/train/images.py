@@ -34,6 +34,12 @@ EPOCHS = {
     ("mnist", "conv"): 6,
     ("fashion", "conv"): 14,
 }
+MOVED = {
+    ("mnist", "mlp"): Affine(shift=2.0, rotate=0.15, zoom=0.1),
+    ("fashion", "mlp"): Affine(mirror=0.5),
+    ("mnist", "conv"): Affine(shift=2.0, rotate=0.15, zoom=0.1),
+    ("fashion", "conv"): Affine(mirror=0.5, shift=1.5, zoom=0.05),
+}
 
 
 def network(kind: str, data: Dataset, seed: int) -> Network:
@@ -72,10 +78,7 @@ def main() -> None:
     load = idx.mnist if given.data == "mnist" else idx.fashion_mnist
     folder = shared / ("mnist" if given.data == "mnist" else "fashion_mnist")
     data = load(folder, steps=STEPS[given.kind], dt=1 * ms)
-    moved = (
-        Affine(shift=2.0, rotate=0.15, zoom=0.1) if given.data == "mnist" else Affine(mirror=0.5)
-    )
-    data = data.augmented(moved)
+    data = data.augmented(MOVED[given.data, given.kind])
     epochs = given.epochs or EPOCHS[given.data, given.kind]
     loss = MembraneMeanCrossEntropy(gain=2.0)
     scores = []

@@ -53,6 +53,7 @@ def network(
     recurrent: Recurrent | None = None,
     linear: Linear = functional.linear,
     pool: Callable[[Tensor], Tensor] = lambda images: functional.max_pool2d(images, 2),
+    convolve: Linear = functional.conv2d,
 ) -> Case:
     """Return the case of a network; `neurons` makes the population behind the weights of a name, of a shape."""
     x, g, weights = tensors(shape)
@@ -82,7 +83,7 @@ def network(
             sent = x.flatten(0, 1)
             for name in ("c1", "c2"):
                 # no name holds the currents, which nothing needs any more once the neurons have run
-                sent = fires[name](functional.conv2d(sent, w[name]).unflatten(0, rows))
+                sent = fires[name](convolve(sent, w[name]).unflatten(0, rows))
                 sent = pool(sent.flatten(0, 1))
             return fires["fc"](functional.linear(sent.flatten(1), w["fc"]).unflatten(0, rows))
 

@@ -27,7 +27,7 @@ from spikewright.network import (
     Reset,
     SumPool,
 )
-from spikewright.train import MaxPool, Module, Neurons
+from spikewright.train import MaxPool, Module, Neurons, event_conv2d
 from spikewright.train.presets import snntorch
 from spikewright.train.presets.preset import Preset
 
@@ -162,7 +162,7 @@ def layers(shape: Shape) -> Case:
         with torch.device("cpu"):
             return Neurons(SubtractLIF, place, dt=DT, params=PARAMS, port="i").to(where)
 
-    return network(shape, neurons, pool=MaxPool(2))
+    return network(shape, neurons, pool=MaxPool(2), convolve=event_conv2d)
 
 
 layers_last = channels_last(layers)
@@ -184,7 +184,7 @@ def as_snntorch(shape: Shape) -> Case:
             reset_gradient=preset.reset_gradient,
         )
 
-    return network(shape, neurons, pool=MaxPool(2))
+    return network(shape, neurons, pool=MaxPool(2), convolve=event_conv2d)
 
 
 def _alone(shape: Shape, model: NeuronModel, params: dict[str, float]) -> Case:

@@ -7,6 +7,7 @@ except ImportError as error:
 
     raise MissingExtra("training", "PyTorch", "train") from error
 
+from spikewright.train.conv import EventConv2d, event_conv2d
 from spikewright.train.convert import QCFS, ConversionReport, Converted, convert
 from spikewright.train.delays import Delays, GaussianSpread, LinearSpread
 from spikewright.train.energy import EnergyMeasure, EnergyRegularizer, event_energy
@@ -93,6 +94,7 @@ __all__ = [
     "EnergyRegularizer",
     "Epoch",
     "Evaluation",
+    "EventConv2d",
     "Exponential",
     "ExponentialDecay",
     "FanInPenalty",
@@ -142,6 +144,7 @@ __all__ = [
     "convert",
     "digits_data",
     "evaluate",
+    "event_conv2d",
     "event_energy",
     "fit",
     "fluctuation",

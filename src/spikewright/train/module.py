@@ -594,9 +594,14 @@ class Module(nn.Module):
         return totals
 
     def mapped(
-        self, projection: str, number: int, x: Tensor, weights: Mapping[str, Tensor]
+        self,
+        projection: str,
+        number: int,
+        x: Tensor,
+        weights: Mapping[str, Tensor],
+        products: dict[str, tuple[Choice, float]] | None = None,
     ) -> Tensor:
-        """Return what rows of a source give through one part (one delay) of a projection."""
+        """Return what rows of a source give through one part (one delay) of a projection; say in `products` how."""
         q = self.network.projections[projection]
         weight = weights.get(projection)
         mask = self.held(projection, f"mask/{number}")
@@ -604,7 +609,12 @@ class Module(nn.Module):
             weight = weight * mask
         if projection in self.learned and weight is not None:
             weight = weight[:, number].t()
-        return apply(q.topology, x, self.network.populations[q.pre].shape, weight, self.precision)
+        chosen: list[tuple[Choice, float]] = []
+        shape = self.network.populations[q.pre].shape
+        found = apply(q.topology, x, shape, weight, self.precision, chosen)
+        if products is not None and chosen:
+            products[projection] = chosen[-1]
+        return found
 
     def _looping(self, group: tuple[str, ...]) -> bool:
         return next(looped for names, looped in self._groups if names == group)

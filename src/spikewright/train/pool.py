@@ -16,6 +16,7 @@ from torch.nn import functional
 from spikewright.engines.compiled import load
 from spikewright.errors import TrainError, explain
 from spikewright.train.fused.plan import each
+from spikewright.train.images import empty, is_last, laid, pair
 
 
 class Windows(NamedTuple):
@@ -62,7 +63,7 @@ class MaxPool(nn.Module):
     ) -> None:
         super().__init__()
         stride = size if stride is None else stride
-        self.windows = windows = Windows(*_pair(size), *_pair(stride), *_pair(padding))
+        self.windows = windows = Windows(*pair(size), *pair(stride), *pair(padding))
         if min(windows.high, windows.wide, windows.down, windows.across) < 1 or (
             windows.high * windows.wide > 255
         ):
@@ -104,10 +105,6 @@ class MaxPool(nn.Module):
         return ", ".join(f"{name}={value}" for name, value in self.windows._asdict().items())
 
 
-def _pair(value: int | tuple[int, int]) -> tuple[int, int]:
-    return (value, value) if isinstance(value, int) else (value[0], value[1])
-
-
 # -- as an operator ----------------------------------------------------------------------------------
 
 
@@ -115,8 +112,8 @@ def _pair(value: int | tuple[int, int]) -> tuple[int, int]:
 def max_pool(images: Tensor, windows: list[int]) -> tuple[Tensor, Tensor]:
     """Return the maxima over windows, and their places in the windows."""
     shape = Windows(*windows)
-    last = _is_last(images)
-    x = _laid(images, last)
+    last = is_last(images)
+    x = laid(images, last)
     y, place = _empty(x, shape, last, x.dtype), _empty(x, shape, last, torch.uint8)
     kernel = kernels(shape).forward_last if last else kernels(shape).forward
     _shared(kernel, _arrays(last, x, y, place))
@@ -125,7 +122,7 @@ def max_pool(images: Tensor, windows: list[int]) -> tuple[Tensor, Tensor]:
 
 @max_pool.register_fake
 def _max_pool_fake(images: Tensor, windows: list[int]) -> tuple[Tensor, Tensor]:
-    shape, last = Windows(*windows), _is_last(images)
+    shape, last = Windows(*windows), is_last(images)
     return _empty(images, shape, last, images.dtype), _empty(images, shape, last, torch.uint8)
 
 
@@ -134,10 +131,10 @@ def max_pool_backward(
     grad: Tensor, place: Tensor, height: int, width: int, windows: list[int]
 ) -> Tensor:
     """Return the gradient of images of some height and width."""
-    shape, last = Windows(*windows), _is_last(place)
-    made = _like(grad, (*grad.shape[:2], height, width), last, grad.dtype)
+    shape, last = Windows(*windows), is_last(place)
+    made = empty(grad, (*grad.shape[:2], height, width), last, grad.dtype)
     kernel = kernels(shape).backward_last if last else kernels(shape).backward
-    _shared(kernel, _arrays(last, _laid(grad, last), place, made))
+    _shared(kernel, _arrays(last, laid(grad, last), place, made))
     return made
 
 
@@ -145,7 +142,7 @@ def max_pool_backward(
 def _max_pool_backward_fake(
     grad: Tensor, place: Tensor, height: int, width: int, windows: list[int]
 ) -> Tensor:
-    return _like(grad, (*grad.shape[:2], height, width), _is_last(place), grad.dtype)
+    return empty(grad, (*grad.shape[:2], height, width), is_last(place), grad.dtype)
 
 
 def _keep(ctx: Any, inputs: tuple[Tensor, list[int]], output: tuple[Tensor, Tensor]) -> None:
@@ -163,23 +160,8 @@ def _back(ctx: Any, grad: Tensor, _: Tensor) -> tuple[Tensor, None]:
 max_pool.register_autograd(_back, setup_context=_keep)
 
 
-def _is_last(images: Tensor) -> bool:
-    """Return whether channels lie innermost."""
-    return not images.is_contiguous() and images.is_contiguous(memory_format=torch.channels_last)
-
-
-def _laid(images: Tensor, last: bool) -> Tensor:
-    kept = torch.channels_last if last else torch.contiguous_format
-    return images.contiguous(memory_format=kept)
-
-
-def _like(images: Tensor, shape: tuple[int, ...], last: bool, kind: torch.dtype) -> Tensor:
-    kept = torch.channels_last if last else torch.contiguous_format
-    return torch.empty(shape, dtype=kind, device=images.device, memory_format=kept)
-
-
 def _empty(images: Tensor, windows: Windows, last: bool, kind: torch.dtype) -> Tensor:
-    return _like(images, (*images.shape[:2], *windows.of(*images.shape[2:])), last, kind)
+    return empty(images, (*images.shape[:2], *windows.of(*images.shape[2:])), last, kind)
 
 
 def _arrays(last: bool, *tensors: Tensor) -> list[Any]:

@@ -202,7 +202,7 @@ class Fused:
                     continue
                 if lag:
                     x = self._shifted(projection.pre, lag)
-                current = module.mapped(q, number, x.flatten(0, 1), self.weights)
+                current = module.mapped(q, number, x.flatten(0, 1), self.weights, self.products)
                 add(outside, port, current.reshape(self.steps, self.batch, population.n))
         for port in population.model.inputs:
             given = self.arrays.get((name, port))
