@@ -1,6 +1,6 @@
-"""Makes the virtual environments of the training peers.
+"""Makes the virtual environments of the peers in training and in reading event files.
 
-    SPIKEWRIGHT_PEERS=FOLDER python benchmarks/peers/environments.py [torch] [spyx]
+    SPIKEWRIGHT_PEERS=FOLDER python benchmarks/peers/environments.py [torch] [spyx] [events]
 
 Everything that runs on PyTorch shares one environment, so that all of it runs on the same PyTorch. PyTorch goes in
 first, and a constraint holds it there: some peers ask for packages that would draw in another build.
@@ -22,6 +22,10 @@ ENVIRONMENTS: dict[str, tuple[tuple[str, ...], ...]] = {
         ("snntorch==1.0.0", "spikingjelly==2.0.0", "norse==1.1.0", "sinabs==3.1.3", "rockpool==3.1.0"),
     ),
     "spyx": (("spyx==1.0.0",),),
+    "events": (
+        ("faery==0.7.1", "expelliarmus==1.1.12", "eventcv==1.0.8", "evutils==0.3.18", "dv-processing==2.0.4",
+         "event_stream==1.6.3", "tonic==1.7.0", "numba==0.68.1"),
+    ),
 }  # fmt: skip
 """Environment -> what pip installs, in order; every step is a constraint on the later ones."""
 REMOVED = {"torch": "samna"}
