@@ -75,9 +75,9 @@ class Choice:
 
 
 CHOSEN = {
-    "none": Choice(20 * ms, 3e-3),
-    "fixed": Choice(10 * ms, 3e-3),
-    "learned": Choice(10 * ms, 3e-3),
+    "none": Choice(40 * ms, 2e-2),
+    "fixed": Choice(20 * ms, 2e-2),
+    "learned": Choice(10 * ms, 2e-2, 10.0),
 }
 TUNED = {
     "none": [Choice(t * ms, lr) for t, lr in product((10, 20), (5e-3, 1e-2, 2e-2, 4e-2))]
