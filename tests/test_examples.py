@@ -41,6 +41,8 @@ def as_script(page: str) -> str:
 def run(script: Path, folder: Path) -> None:
     """Run a script by itself, warnings being errors; if it fails, fail with what it wrote."""
     environment = os.environ | {"MPLBACKEND": "Agg", "OMP_NUM_THREADS": "1", "COLUMNS": "100"}
+    # a page that uses recordings ends where they begin, on a machine that has none
+    environment.setdefault("SPIKEWRIGHT_SHARED", str(ROOT.parent / "shared"))
     done = subprocess.run(
         [sys.executable, "-W", "error", str(script)],
         cwd=folder,

@@ -33,7 +33,7 @@ def test_help_loads_neither_numpy_nor_anything_heavier() -> None:
     code = (
         "import sys\n"
         "from spikewright.cli import main\n"
-        "for words in (['--help'], ['compare', '--help']):\n"
+        "for words in (['--help'], ['compare', '--help'], ['events', 'convert', '--help']):\n"
         "    if main(words): raise SystemExit('failed')\n"
         "heavy = {'numpy', 'torch', 'numba', 'scipy', 'matplotlib', 'h5py', 'sklearn', 'nir'}\n"
         "raise SystemExit(', '.join(sorted(heavy & set(sys.modules))) or 0)"

@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from spikewright.data.melspectrum import LogMel, filter_bank, from_mel, log_mel, power, to_mel
+from spikewright.data.melspectrum import LogMel, filter_bank, log_mel, power
 from spikewright.errors import DataError
+from spikewright.events.sound.mel import from_mel, to_mel
 
 SETTINGS = LogMel()
 

@@ -11,6 +11,7 @@ from spikewright.cli.compare import compare
 from spikewright.cli.compile import compile_
 from spikewright.cli.console import FELL_SHORT, INTERRUPTED, USAGE, complain
 from spikewright.cli.convert import convert
+from spikewright.cli.events import group
 from spikewright.cli.list import list_
 from spikewright.cli.run import run
 from spikewright.cli.show import show
@@ -20,8 +21,8 @@ from spikewright.errors import SpikewrightError
 
 _STATUSES = (
     f"Exit status: 0 done; {FELL_SHORT} something fell short (a verification; a substrate that could not take the "
-    f"network); {USAGE} usage or bad input, with one message and nothing half-written; {INTERRUPTED} interrupted by "
-    "Ctrl-C, with everything finished so far kept."
+    f"network; a damaged recording, of which all was taken that can be read); {USAGE} usage or bad input, with one "
+    f"message and nothing half-written; {INTERRUPTED} interrupted by Ctrl-C, with everything finished so far kept."
 )
 
 
@@ -62,7 +63,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
-    add_completion=False,
+    add_completion=True,
 )
 
 
@@ -89,3 +90,4 @@ for name, verb, short in (
     ("convert", convert, "Convert between NIR and our own files."),
 ):
     app.command(name, short_help=short, epilog=_STATUSES)(verb)
+app.add_typer(group(_STATUSES))

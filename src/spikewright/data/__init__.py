@@ -28,6 +28,7 @@ DATASETS = {
     "fashion_mnist": "spikewright.data.idx:fashion_mnist",
     "fsdd": "spikewright.data.fsdd:load",
     "mnist": "spikewright.data.idx:mnist",
+    "recordings": "spikewright.data.recordings:load",
 }
 """Name of each data set -> the function that reads it, `module:function`."""
 

@@ -1,13 +1,7 @@
 """Log-mel spectrum of one recording, with nothing in it that another recording could change.
 
 Notation: frames of `window` seconds every `hop` seconds, periodic Hann window, power spectrum, triangular filters
-evenly spaced on the mel scale m = 2595 log10(1 + f / 700 Hz), decibels below the loudest cell of the recording.
-
-Source
-------
-D. O'Shaughnessy, "Speech Communication: Human and Machine", Addison-Wesley 1987, p. 150 (the mel formula).
-S. Davis, P. Mermelstein, "Comparison of parametric representations for monosyllabic word recognition",
-IEEE Trans. ASSP 28 (1980), fig. 1 (triangular filters that cross at half height).
+evenly spaced on the mel scale (`spikewright.events.sound.mel`), decibels below the loudest cell of the recording.
 """
 
 from __future__ import annotations
@@ -18,9 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spikewright.errors import DataError, Problems
+from spikewright.events.sound.mel import triangles
 from spikewright.units import Hz, ms
-
-MEL_FACTOR, MEL_CORNER = 2595.0, 700.0 * Hz
 
 
 @dataclass(frozen=True)
@@ -96,30 +89,11 @@ class LogMel:
         return 1 << (2 * self.n_window - 1).bit_length()
 
 
-def to_mel(frequency: NDArray[np.float64] | float) -> NDArray[np.float64]:
-    """Return the mel of a frequency in Hz.
-
-    Examples
-    --------
-    >>> round(float(to_mel(1000.0)))
-    1000
-    """
-    return MEL_FACTOR * np.log10(1 + np.asarray(frequency) / MEL_CORNER)
-
-
-def from_mel(mel: NDArray[np.float64] | float) -> NDArray[np.float64]:
-    """Return the frequency in Hz of a mel."""
-    return MEL_CORNER * (10 ** (np.asarray(mel) / MEL_FACTOR) - 1)
-
-
 def filter_bank(settings: LogMel) -> NDArray[np.float64]:
     """Return the weights of each filter at each frequency of the spectrum, n_mels x (n_fft / 2 + 1)."""
-    ends = to_mel(np.array([settings.f_min, settings.f_max]))
-    edges = from_mel(np.linspace(ends[0], ends[1], settings.n_mels + 2))[:, None]
-    frequency = np.arange(settings.n_fft // 2 + 1) * settings.rate / settings.n_fft
-    rising = (frequency - edges[:-2]) / (edges[1:-1] - edges[:-2])
-    falling = (edges[2:] - frequency) / (edges[2:] - edges[1:-1])
-    return np.clip(np.minimum(rising, falling), 0.0, None)
+    return triangles(
+        settings.n_mels, settings.f_min, settings.f_max, n_fft=settings.n_fft, rate=settings.rate
+    )
 
 
 def power(sound: NDArray[np.float64], settings: LogMel) -> NDArray[np.float64]:

@@ -11,7 +11,9 @@ from spikewright.testing.verify.case import Case
 __all__ = ["KINDS", "Case", "verify"]
 
 KINDS: dict[str, str] = {
+    "audio": "spikewright.testing.verify.audio",
     "nir": "spikewright.testing.verify.nir",
+    "events": "spikewright.testing.verify.events",
     "neurobench": "spikewright.testing.verify.neurobench",
     "lif": "spikewright.testing.verify.lif",
     "loihi": "spikewright.testing.verify.loihi",

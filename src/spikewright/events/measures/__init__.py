@@ -1,0 +1,1 @@
+"""Measures of recordings: rates, histograms, hot pixels, gaps, bandwidth, noise filters scored, optical flow."""
