@@ -2,13 +2,14 @@
 #   make demo     handwritten digits: train, compile to every substrate, print the table, write the report
 #   make test     the tests                     make check   everything that CI runs
 #   make bench    the benchmarks                make docs    the documentation, in docs/_build/html
+#   make fuzz     damaged files for every reader of events; FUZZ="--executions 100000" for more
 #   make clean    remove .venv and whatever was built
 
 SHELL := bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test check bench docs clean
+.PHONY: help demo test check bench docs fuzz clean
 
 PYTHON ?= python3
 VENV ?= .venv
@@ -54,6 +55,9 @@ bench: $(INSTALLED)
 	@test -n "$$(ls benchmarks/*.py 2>/dev/null)" || { echo "make: benchmarks/ holds no script" >&2; exit 1; }
 	@for script in benchmarks/*.py; do echo "== $$script"; $(BIN)/python "$$script"; done
 	@echo "== benchmarks/train/run.py"; $(BIN)/python benchmarks/train/run.py --only floor loop spikewright spikewright_layers
+
+fuzz: $(INSTALLED)
+	@OMP_NUM_THREADS=1 $(BIN)/python tests/fuzz/run.py $(FUZZ)
 
 clean:
 	rm -rf .venv build dist docs/_build .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache

@@ -35,7 +35,7 @@ EPOCHS = {
     ("mnist", "mlp"): 20,
     ("fashion", "mlp"): 15,
     ("mnist", "conv"): 6,
-    ("fashion", "conv"): 14,
+    ("fashion", "conv"): 8,
 }
 MOVED = {
     ("mnist", "mlp"): Affine(shift=2.0, rotate=0.15, zoom=0.1),
@@ -52,11 +52,11 @@ def network(kind: str, data: Dataset, seed: int) -> Network:
         parts = [source(data.shape), flatten(), dense(800, bias=True), neurons(LIF, **leaky)]
         parts += [dense(400, bias=True), neurons(LIF, **leaky)]
     else:
-        parts = [
-            source((1, *data.shape)),
-            conv(32, 5, stride=2, padding=2, bias=True),
-            neurons(LIF, **leaky),
-        ]
+        parts = [source((1, *data.shape))]
+        if data.name == "mnist":
+            parts += [conv(32, 5, stride=2, padding=2, bias=True), neurons(LIF, **leaky)]
+        else:
+            parts += [conv(32, 3, padding=1, bias=True), neurons(LIF, **leaky), avg_pool(2)]
         parts += [conv(64, 3, padding=1, bias=True), neurons(LIF, **leaky)]
         parts += [avg_pool(2), flatten(), dense(256, bias=True), neurons(LIF, **leaky)]
     parts += [dense(len(data.classes), bias=True), neurons(LI, **leaky)]

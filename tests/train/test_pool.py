@@ -10,6 +10,7 @@ from torch.nn import functional  # noqa: E402
 
 from spikewright.errors import TrainError  # noqa: E402
 from spikewright.train import MaxPool  # noqa: E402
+from spikewright.train.pool import sum_pool  # noqa: E402
 
 WINDOWS = {
     "tiles": (2, None, 0),
@@ -111,3 +112,27 @@ def test_what_is_no_image_is_refused(shape):
         MaxPool(2)(torch.zeros(shape))
     with pytest.raises(TrainError, match="int64"):
         MaxPool(2)(torch.zeros((1, 1, 8, 8), dtype=torch.int64))
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+@pytest.mark.parametrize("last", [False, True], ids=["channels first", "channels last"])
+@pytest.mark.parametrize(("high", "wide"), [(2, 2), (3, 2)])
+@pytest.mark.parametrize(("height", "width"), [(9, 40), (4, 5), (3, 2)])
+def test_sums_and_their_gradients_are_those_of_pytorch(height, width, high, wide, last, threads):
+    x = images((2, 3, 5, height, width), last=last, spikes=False)[0].detach().requires_grad_()
+    expected = functional.avg_pool2d(x, (high, wide), divisor_override=1)
+    g = torch.randn(expected.shape, generator=torch.Generator().manual_seed(2))
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads)
+    try:
+        found = sum_pool(x, high, wide)
+        (grad,) = torch.autograd.grad(found, x, g)
+    finally:
+        torch.set_num_threads(before)
+    torch.testing.assert_close(found, expected)
+    assert torch.equal(grad, torch.autograd.grad(expected, x, g)[0])
+
+
+def test_the_sum_is_an_operator():
+    x = images((1, 3, 4, 8, 8), last=False, spikes=False)[0].detach().requires_grad_()
+    torch.library.opcheck(torch.ops.spikewright.sum_pool.default, (x, 2, 2))

@@ -21,6 +21,7 @@ from spikewright.network.topology import (
 from spikewright.network.windows import AvgPool, Conv, SumPool
 from spikewright.train.conv import DENSITY, counted, event_conv, takes
 from spikewright.train.fused.products import Choice
+from spikewright.train.pool import sum_pool
 from spikewright.train.precision import Precision
 
 DENSE_ENTRIES = 2**20
@@ -117,6 +118,18 @@ def _conv(
 
 def _pool(topology: SumPool | AvgPool, x: Tensor) -> Tensor:
     kernel, stride, padding = topology.kernel, topology.stride, topology.padding
+    factor = topology.factor()
+    is_tiled = (
+        len(kernel) == 2 and kernel == stride and not any(p for pair in padding for p in pair)
+    )
+    if (
+        is_tiled
+        and x.numel()
+        and x.device.type == "cpu"
+        and x.dtype in (torch.float32, torch.float64)
+    ):
+        summed = sum_pool(x, *kernel)
+        return summed if factor == 1.0 else summed * factor
     if any(p for pair in padding for p in pair):
         x = functional.pad(x, [p for pair in reversed(padding) for p in pair])
     if len(kernel) == 1:
@@ -124,7 +137,6 @@ def _pool(topology: SumPool | AvgPool, x: Tensor) -> Tensor:
     summed = functional.avg_pool2d(x, kernel, stride, divisor_override=1)
     if len(topology.kernel) == 1:
         summed = summed.squeeze(-2)
-    factor = topology.factor()
     return summed if factor == 1.0 else summed * factor
 
 

@@ -1,7 +1,8 @@
-"""Maximum pooling of images of all time steps at once, for networks of PyTorch's layers.
+"""Pools of images of all time steps at once: the maximum, for networks of PyTorch's layers, and the sum.
 
-As `torch.nn.MaxPool2d`, values and gradients alike, but for tensors `T B C H W`, and with little kept for the backward
-pass: which entry of its window an output came from, one byte each, and not the images themselves.
+As PyTorch's, values and gradients alike, but for a maximum little is kept for the backward pass: which entry of its
+window it came from, one byte each, and not the images themselves; and windows that lie side by side are calculated side
+by side.
 """
 
 from __future__ import annotations
@@ -178,6 +179,52 @@ def _shared(kernel: Any, arrays: list[Any]) -> None:
     each(lambda p: kernel(edges[p], edges[p + 1], *arrays), parts)
 
 
+# -- the sum -----------------------------------------------------------------------------------------
+
+
+@torch.library.custom_op("spikewright::sum_pool", mutates_args=())
+def sum_pool(images: Tensor, high: int, wide: int) -> Tensor:
+    """Return the sums over windows that lie side by side; what is left at the edges counts nowhere."""
+    x, shape = laid(images, False), _tiles(high, wide)
+    made = _empty(x, shape, False, x.dtype)
+    _shared(kernels(shape).sum_forward, _arrays(False, x, made))
+    return made
+
+
+@sum_pool.register_fake
+def _sum_pool_fake(images: Tensor, high: int, wide: int) -> Tensor:
+    return _empty(images, _tiles(high, wide), False, images.dtype)
+
+
+@torch.library.custom_op("spikewright::sum_pool_backward", mutates_args=())
+def sum_pool_backward(grad: Tensor, height: int, width: int, high: int, wide: int) -> Tensor:
+    """Return the gradient of images of some height and width."""
+    made = empty(grad, (*grad.shape[:2], height, width), False, grad.dtype)
+    _shared(kernels(_tiles(high, wide)).sum_backward, _arrays(False, laid(grad, False), made))
+    return made
+
+
+@sum_pool_backward.register_fake
+def _sum_pool_backward_fake(grad: Tensor, height: int, width: int, high: int, wide: int) -> Tensor:
+    return empty(grad, (*grad.shape[:2], height, width), False, grad.dtype)
+
+
+def _keep_size(ctx: Any, inputs: tuple[Tensor, int, int], output: Tensor) -> None:
+    images, ctx.high, ctx.wide = inputs
+    ctx.height, ctx.width = images.shape[2:]
+
+
+def _back_sum(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None]:
+    return sum_pool_backward(grad, ctx.height, ctx.width, ctx.high, ctx.wide), None, None
+
+
+sum_pool.register_autograd(_back_sum, setup_context=_keep_size)
+
+
+def _tiles(high: int, wide: int) -> Windows:
+    return Windows(high, wide, high, wide, 0, 0)
+
+
 # -- as loops ----------------------------------------------------------------------------------------
 
 
@@ -289,6 +336,55 @@ def forward_last(first, last, x, y, place):
                             is_more = (value > best[k]) | (value != value)
                             best[k] = value if is_more else best[k]
                             where[k] = np.uint8(a * WIDE + b) if is_more else where[k]
+
+
+@njit(nogil=True, error_model="numpy")
+def add(n, start, row, to, x, y):
+    start, row, to = np.uint64(start), np.uint64(row), np.uint64(to)
+    for k in range(n):
+        window = start + np.uint64(k) * np.uint64(WIDE)
+        total = x[window]
+        for a in range(HIGH):
+            for b in range(WIDE):
+                if a + b:
+                    total += x[window + np.uint64(a) * row + np.uint64(b)]
+        y[to + np.uint64(k)] = total
+
+
+@njit(nogil=True, error_model="numpy")
+def give(n, start, to, grad, made):
+    start, to = np.uint64(start), np.uint64(to)
+    for k in range(n):
+        g = grad[start + np.uint64(k)]
+        for b in range(WIDE):
+            made[to + np.uint64(k) * np.uint64(WIDE) + np.uint64(b)] = g
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def sum_forward(first, last, x, y):
+    rows, columns = x.shape[1:]
+    high, wide = y.shape[1:]
+    flat_x, flat_y = x.reshape(-1), y.reshape(-1)
+    for m in range(first, last):
+        for i in range(high):
+            start, to = (m * rows + i * HIGH) * columns, (m * high + i) * wide
+            n = whole(wide, WIDE, start, columns, 1, to, last * high * wide, x.size)
+            add(n, start, columns, to, flat_x, flat_y)
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def sum_backward(first, last, grad, made):
+    zero = made.dtype.type(0)
+    high, wide = grad.shape[1:]
+    rows, columns = made.shape[1:]
+    flat_grad, flat_made = grad.reshape(-1), made.reshape(-1)
+    for m in range(first, last):
+        for i in range(high):
+            for a in range(HIGH):
+                start, to = (m * high + i) * wide, (m * rows + i * HIGH + a) * columns
+                give(wide, start, to, flat_grad, flat_made)
+                flat_made[to + wide * WIDE : to + columns] = zero
+        made[m, high * HIGH :] = zero
 
 
 @njit(cache=True, nogil=True, error_model="numpy")

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from spikewright.errors import EventError, FormatError
-from spikewright.events.camera import CameraEvents, Extras, Frame
+from spikewright.events.camera import CameraEvents, Extras, Frame, Triggers
 from spikewright.events.formats import (
     FORMATS,
     detect,
@@ -81,6 +81,18 @@ def test_what_a_format_cannot_hold_is_refused_or_counted(tmp_path: Path) -> None
     assert not list(tmp_path.iterdir())
     write(tmp_path / "a.raw", some(), extras=Extras(frames=[frame]), lossy=True)
     assert read(tmp_path / "a.raw").events.same_as(some())
+
+
+@pytest.mark.parametrize("format", ["aedat2", "aedat3", "aedat4"])
+def test_edges_of_an_input_become_the_codes_of_aedat(tmp_path: Path, format: str) -> None:
+    """Naming the format of the new file says nothing of where its triggers come from."""
+    events = CameraEvents([1, 9], [0, 345], [0, 259], [0, 1], 346, 260)
+    triggers = Triggers(np.array([2, 4, 6]), np.array([0, 1, 0]), np.array([1, 0, 1]))
+    write(tmp_path / "a", events, format=format, extras=Extras(triggers))
+    found = read(tmp_path / "a").extras.triggers
+    assert found is not None
+    assert found.channel.tolist() == [1, 2, 1]
+    assert found.value.tolist() == [1, 0, 1]
 
 
 def test_every_format_of_the_table_has_its_name() -> None:

@@ -136,3 +136,32 @@ def test_a_scan_tells_nothing_of_what_was_not_read(path: Path) -> None:
 def test_chunks_of_no_events(path: Path) -> None:
     with open_recording(path) as reader, pytest.raises(FormatError, match="of no events; found 0"):
         next(reader.chunks(size=0))
+
+
+@pytest.mark.parametrize(
+    ("format", "word", "place", "kind", "bits", "low"),
+    [
+        ("evt2", "<u4", 28, 0x8, 28, 6),
+        ("evt21", "<u8", 60, 0x8, 28, 6),
+        ("evt3", "<u2", 12, 0x8, 12, 12),
+        ("evt4", "<u4", 28, 0xE, 28, 6),
+    ],
+)
+def test_the_time_base_wraps_from_its_last_values_to_the_first(
+    tmp_path: Path, format: str, word: str, place: int, kind: int, bits: int, low: int
+) -> None:
+    """In gaps too: some readers see a wrap only there, some also where the counter rises or falls by half."""
+    period = 1 << bits + low
+    t = np.array([5, period // 3, 3 * period + 9, 4 * period - 1, 4 * period, 6 * period])
+    events = CameraEvents(t, t % 640, t % 480, t % 2, 640, 480)
+    path = tmp_path / "a.raw"
+    write(path, events, format=format)
+    words = np.frombuffer(path.read_bytes().partition(b"% end\n")[2], word).astype(np.uint64)
+    bases = words[words >> np.uint64(place) == kind] >> np.uint64(place - bits)
+    steps = np.diff((bases & np.uint64((1 << bits) - 1)).astype(np.int64))
+    assert steps.max() < 1 << bits - 1
+    falls = steps[steps < 0]
+    assert falls.size == 6
+    assert falls.max() <= 8 - (1 << bits)
+    with open_recording(path) as reader:
+        assert reader.read().same_as(events)

@@ -111,7 +111,8 @@ def microseconds(raw: NDArray[Any], power: int) -> NDArray[np.int64]:
             return quotient.astype(np.int64) + up
         far = (raw > FARTHEST / 10**power) | (raw < -FARTHEST / 10**power)
         return np.where(far, np.iinfo(np.int64).min, raw.astype(np.int64) * 10**power)
-    scaled = np.rint(raw.astype(np.float64) * 10.0**power)
+    with np.errstate(over="ignore", invalid="ignore"):
+        scaled = np.rint(raw.astype(np.float64) * 10.0**power)
     fine = np.abs(scaled) < FARTHEST  # false for NaN
     return np.where(fine, np.where(fine, scaled, 0).astype(np.int64), np.iinfo(np.int64).min)
 

@@ -99,13 +99,14 @@ def placed(state: Any, t: int, x: int, y: int, word: int) -> None:
 def next_high(wanted: int, high: int, period: int) -> int:
     """Return the time base to write after `high`, on the way to `wanted`; both count their wraps.
 
-    Readers see a wrap where the counter falls, but some only where it falls by nearly all of its period, so it passes
-    the last value before the wrap and the first after it. They see none where it rises, but by less than half of it.
+    Readers see a wrap where the counter falls: the vendor's by half of its period, some only by nearly all of it, so it
+    passes the last value before the wrap and the first after it. No rise may look like a wrap that is taken back.
 
     Source
     ------
-    prophesee-ai/openeb, evt2_decoder.h and evt3_decoder.h: a fall short of the period by 10 values at most.
+    prophesee-ai/openeb, evt3_decoder.h (half); by trial, EVT3: evt3 0.4.1, eventcv 1.0.8, evlib 0.13.2 (nearly all).
     """
+    # cameras count through a wrap with small steps, which every reader takes
     if wanted // period > high // period and wanted - high > 8:
         last = high // period * period + period - 1
         wanted = last if high < last else last + 1
