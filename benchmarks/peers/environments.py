@@ -24,7 +24,8 @@ ENVIRONMENTS: dict[str, tuple[tuple[str, ...], ...]] = {
     "spyx": (("spyx==1.0.0",),),
     "events": (
         ("faery==0.7.1", "expelliarmus==1.1.12", "eventcv==1.0.8", "evutils[aedat,hdf5]==0.3.18",
-         "dv-processing==2.0.4", "event_stream==1.6.3", "tonic==1.7.0", "aedat==2.3.0", "numba==0.68.1"),
+         "dv-processing==2.0.4", "event_stream==1.6.3", "tonic==1.7.0", "aedat==2.3.0",
+         "evlib==0.13.2", "evt3==0.4.1", "evio==0.1.0", "numba==0.68.1"),
     ),
 }  # fmt: skip
 """Environment -> what pip installs, in order; every step is a constraint on the later ones."""
