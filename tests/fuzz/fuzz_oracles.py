@@ -173,13 +173,21 @@ def _original(sample: Sample) -> CameraEvents:
     return found
 
 
+def _others(loaded: Loaded) -> int:
+    """Return how many things other than events a recording has."""
+    extras = loaded.extras
+    parts = (extras.triggers, extras.frames, extras.imu, *extras.more.values())
+    return sum(len(part) for part in parts if part is not None)
+
+
 def _packets(sample: Sample, change: Change, loaded: Loaded) -> None:
     """Damage inside one packet leaves all other packets as they were."""
     places = _once(sample, "packets", lambda: list(packets_of(sample)))
     if not change.same_size or not places:
         return
     events, before = loaded.events, _original(sample)
-    fewer, harmful = before.n - events.n, loaded.irregularities.harmful
+    # a damaged type makes a packet one of another kind, as sound as the first: its rows are there as that
+    fewer, harmful = before.n - events.n - _others(loaded), loaded.irregularities.harmful
     need(fewer <= 0 or bool(harmful), f"{fewer} events less, and nothing is told")
     n = 0
     for first, last, count in places:

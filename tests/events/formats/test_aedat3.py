@@ -141,6 +141,17 @@ def test_every_irregularity_is_counted_and_placed() -> None:
         assert {one.kind: one.offset for one in reader.irregularities}[Kind.OUTSIDE] == at + 16
 
 
+def test_rows_beyond_the_number_of_a_packet_are_told() -> None:
+    rows = [polarity(5, 3, 4, 1), polarity(6, 3, 4, 1), bytes(8)]
+    head = struct.pack("<hh6i", 1, 1, 8, 4, 0, 3, 1, 1)
+    loaded = read(HEAD + head + b"".join(rows))
+    assert loaded.events.t.tolist() == [5]
+    assert loaded.irregularities.count(Kind.BAD_VALUE) == 1
+    spare = read(HEAD + struct.pack("<hh6i", 1, 1, 8, 4, 0, 3, 2, 2) + b"".join(rows))
+    assert spare.events.n == 2
+    assert not spare.irregularities
+
+
 def test_events_of_two_sources() -> None:
     body = packet(1, polarity(5, 1, 1, 1)) + packet(1, polarity(6, 2, 2, 1), source=2)
     loaded = read(HEAD + body)

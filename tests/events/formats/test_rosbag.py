@@ -229,6 +229,18 @@ def test_unknown_codes(made):
         read(path)
 
 
+def test_a_time_that_no_camera_has(made):
+    word = np.zeros(2, "<u4").tobytes()
+
+    def fill(bag):
+        bag.packet(word, "mono", base=1 << 63)
+        bag.packet(word, "mono", seq=1, base=5_000_000)
+
+    loaded = read(made(fill))
+    assert loaded.events.t.tolist() == [5000]
+    assert loaded.irregularities.harmful
+
+
 def test_a_bag_without_events(made):
     def fill(bag):
         bag.write("std_msgs/msg/String", "/talk", header=False, data="hello")

@@ -219,6 +219,12 @@ class Aedat3Reader(PacketReader):
             what = f"an event of type {kind} has {each} bytes"
             self.irregularities.add(Kind.BAD_PACKET, packet.offset - HEAD.size, note=what)
             return None
+        beyond = body[n * each : body.size // each * each].reshape(-1, each)
+        if beyond.any():
+            # a packet may have room to spare, but what is there is not said to be events
+            count = int(beyond.any(axis=1).sum())
+            what = "rows of a packet beyond the number it says it has; left out"
+            self.irregularities.add(Kind.BAD_VALUE, packet.offset, count, what)
         body = body[: n * each]
         if kind == POLARITY:
             return self._polarity(packet, camera, body)

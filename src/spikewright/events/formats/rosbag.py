@@ -121,6 +121,8 @@ def packet_of(raw: bytes, kind: str, *, cdr: bool) -> Packet:
             raise ValueError("message ends early")
         return Packet(width, height, -1, 0, "array", data[: max(16 * n - 3, 0)])
     seq, base = fields.number("Q"), fields.number("Q")
+    if base >= 1 << 62:
+        raise ValueError("time is beyond the year 2100")
     encoding = fields.text()
     if fields.number("B"):
         raise ValueError("payload is big-endian")
