@@ -2,31 +2,26 @@
 
 from __future__ import annotations
 
-import json
 import os
-import select
 import statistics
-import subprocess
 import sys
-import tempfile
 from collections.abc import Mapping
 from importlib.metadata import distributions
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 FOLDER = Path(__file__).resolve().parent
+sys.path.insert(0, str(FOLDER.parent))
+
+from harness.asked import Asked, WorkerError  # noqa: E402
+
 LIMIT = 300.0  # s, of one answer
 OURS = "spikewright"
 OWN = (OURS, "loop")
 """Run in the environment of this project; all others in the peers'."""
 
 
-class WorkerError(Exception):
-    """A process that gave no answer; the text is the end of what it printed."""
-
-
-class Process:
+class Process(Asked):
     """A running implementation: `who` of `module`."""
 
     def __init__(self, module: str, who: str) -> None:
@@ -35,59 +30,13 @@ class Process:
             variables[name] = "1"
         if who not in OWN:
             variables.pop("PYTHONPATH", None)
-        self._log = tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace")  # noqa: SIM115
-        self._process = subprocess.Popen(
-            [str(python(who)), "worker.py", json.dumps({"module": module, "who": who})],
-            cwd=FOLDER,
-            env=variables,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=self._log,
-            text=True,
+        super().__init__(
+            python(who),
+            {"module": module, "who": who},
+            folder=FOLDER,
+            environment=variables,
+            limit=LIMIT,
         )
-        self._requests: Any = self._process.stdin
-        self._answers: Any = self._process.stdout
-
-    def ask(self, do: str, **request: Any) -> dict[str, Any]:
-        """Send a request and return the answer.
-
-        Raises
-        ------
-        WorkerError : it ended, or took longer than LIMIT
-        """
-        try:
-            self._requests.write(json.dumps({"do": do} | request) + "\n")
-            self._requests.flush()
-            ready, _, _ = select.select([self._answers], [], [], LIMIT)
-            line = self._answers.readline() if ready else ""
-        except BrokenPipeError:
-            line = ""
-        if not line:
-            self._process.kill()
-            self._process.wait()
-            self._log.seek(0)
-            text = self._log.read().strip()
-            raise WorkerError(text[-200:] or "no answer")
-        found: dict[str, Any] = json.loads(line)
-        return found
-
-    def __enter__(self) -> Process:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        if self._process.poll() is None:
-            self._requests.close()
-        try:
-            self._process.wait(30)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
-        self._log.close()
 
 
 def python(who: str) -> Path:

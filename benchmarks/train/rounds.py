@@ -2,28 +2,23 @@
 
 from __future__ import annotations
 
-import json
 import os
-import select
 import statistics
-import subprocess
-import tempfile
+import sys
 from collections.abc import Mapping
 from pathlib import Path
-from types import TracebackType
-from typing import Any
 
 from implementations import Implementation
 
 FOLDER = Path(__file__).resolve().parent
+sys.path.insert(0, str(FOLDER.parent))
+
+from harness.asked import Asked, WorkerError  # noqa: E402
+
 LIMIT = 1200.0  # s, of one answer: some compile for minutes
 
 
-class WorkerError(Exception):
-    """A process that gave no answer; the text is the end of what it printed."""
-
-
-class Process:
+class Process(Asked):
     """A running implementation.
 
     Parameters
@@ -48,60 +43,14 @@ class Process:
             "package": implementation.package,
             "threads": threads,
         }
-        self._log = tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace")  # noqa: SIM115
-        self._process = subprocess.Popen(
-            [str(implementation.python), "worker.py", json.dumps(told)],
-            cwd=FOLDER,
-            env=_environment(implementation, threads, caches)
+        super().__init__(
+            implementation.python or Path(sys.executable),
+            told,
+            folder=FOLDER,
+            environment=_environment(implementation, threads, caches)
             | ({"MALLOC_MMAP_THRESHOLD_": "65536"} if exact_memory else {}),
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=self._log,
-            text=True,
+            limit=LIMIT,
         )
-        self._requests: Any = self._process.stdin
-        self._answers: Any = self._process.stdout
-
-    def ask(self, do: str, **request: Any) -> dict[str, Any]:
-        """Send a request and return the answer.
-
-        Raises
-        ------
-        WorkerError : it ended, or took longer than LIMIT
-        """
-        try:
-            self._requests.write(json.dumps({"do": do} | request) + "\n")
-            self._requests.flush()
-            ready, _, _ = select.select([self._answers], [], [], LIMIT)
-            line = self._answers.readline() if ready else ""
-        except BrokenPipeError:
-            line = ""
-        if not line:
-            self._process.kill()
-            self._process.wait()
-            self._log.seek(0)
-            text = self._log.read().strip()
-            raise WorkerError(text[-400:] or "ended without a word")
-        found: dict[str, Any] = json.loads(line)
-        return found
-
-    def __enter__(self) -> Process:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        if self._process.poll() is None:
-            self._requests.close()
-        try:
-            self._process.wait(30)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
-        self._log.close()
 
 
 def _environment(

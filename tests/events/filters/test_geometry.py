@@ -99,7 +99,7 @@ def distorted(made: Undistort, x: Any, y: Any) -> tuple[Any, Any]:
 def test_undistortion_inverts_the_lens_of_a_real_camera(shared: Path) -> None:
     file = shared / "data/events/rpg_slider_depth_calib.txt"
     if not file.is_file():
-        pytest.skip("no calibration file")
+        pytest.skip(f"{file.name} is not in SPIKEWRIGHT_SHARED")
     fx, fy, cx, cy, *lens = map(float, file.read_text().split())
     made = Undistort(fx=fx, fy=fy, cx=cx, cy=cy, distortion=tuple(lens))
     x, y, found = made.places(240, 180)

@@ -18,7 +18,7 @@ def stimuli(shared: Path) -> dict[str, CameraEvents]:
     """The synthetic stimuli of Rueckauer and Delbruck, 240 x 180."""
     file = shared / "data/events/davis240_optical_flow.npz"
     if not file.is_file():
-        pytest.skip("no optical flow recordings")
+        pytest.skip(f"{file.name} is not in SPIKEWRIGHT_SHARED")
     out = {}
     with np.load(file, allow_pickle=False) as data:
         for name in ("trans_barx", "trans_bary", "trans_square", "rotate_bar"):
