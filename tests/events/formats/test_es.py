@@ -40,6 +40,31 @@ def test_change_events_by_hand() -> None:
     assert read(content, raw_coordinates=True).events.y.tolist() == [0, 7]
 
 
+@pytest.mark.parametrize("raw", [False, True])
+@pytest.mark.parametrize("rare", [3, 40])
+def test_long_runs_with_silences_and_strange_bytes_between(rare: int, raw: bool) -> None:
+    # runs of ordinary events are decoded eight at a time: everything else must fall out of that, in every place
+    g = np.random.default_rng(rare)
+    content, t, rows, outside, reserved = bytearray(head(1)), 0, [], 0, 0
+    for _ in range(3000):
+        kind = g.integers(2 * rare)
+        if kind < 2:
+            content.append(0xFF - int(kind))
+            t, reserved = t + 127 * int(kind == 0), reserved + int(kind == 1)
+            continue
+        high = (65536, 65536) if kind == 2 else SIZE
+        x, y, dt, p = (int(g.integers(n)) for n in (*high, 127, 2))
+        content += bytes([dt << 1 | p]) + at(x, y)
+        t += dt
+        outside += x >= SIZE[0] or y >= SIZE[1]
+        rows.append((t, x, y if raw else (SIZE[1] - 1 - y) % 65536, p))
+    with open_recording(bytes(content), raw_coordinates=raw) as reader:
+        events = reader.read()
+    assert list(zip(*(c.tolist() for c in (events.t, events.x, events.y, events.p)))) == rows  # noqa: B905
+    assert reader.irregularities.count(Kind.OUTSIDE) == outside
+    assert reader.irregularities.count(Kind.BAD_WORD) == reserved
+
+
 ATIS = (
     head(2)
     + b"\x06" + at(1, 1)  # 1 us later, change, ON

@@ -159,6 +159,17 @@ def test_a_surface_of_the_past_does_not_see_later_events() -> None:
     assert then[1, 0, 0] == pytest.approx(0.5)
 
 
+@pytest.mark.parametrize("times", [[9, 5, 7], [-(2**40), 0, 2**40], [0, 2**31 - 2, 2**31 - 1]])
+@pytest.mark.parametrize("kind", Fade)
+def test_a_surface_of_any_times(times: list[int], kind: Fade) -> None:
+    events = CameraEvents(times, [0, 1, 0], [0, 0, 0], [1, 1, 0], 2, 1)
+    tau, now = 0.5 * (max(times) - min(times)) * 1e-6, max(times)
+    age = [(now - t) * 1e-6 / tau for t in times]
+    falls = [math.exp(-a) if kind is Fade.EXPONENTIAL else max(0, 1 - a) for a in age]
+    assert np.allclose(time_surface(events, tau, kind=kind)[1, 0], falls[:2], rtol=1e-6)
+    assert np.allclose(time_surface(events, tau, kind=kind)[0, 0], [falls[2], 0], rtol=1e-6)
+
+
 @given(recordings(in_order=True), st.integers(1, 4))
 def test_tore(events: CameraEvents, k: int) -> None:
     volume = tore(events, k, shortest=1e-4, longest=5e-3)

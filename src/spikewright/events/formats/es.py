@@ -31,6 +31,7 @@ from spikewright.events.camera import CameraEvents, Extras
 from spikewright.events.formats.atis import check_gaps
 from spikewright.events.formats.base import CHUNK, Format, Header, Options, Reader, sized
 from spikewright.events.formats.bytewise import FREE, ByteReader, decoder, load
+from spikewright.events.formats.es_eight import eight
 from spikewright.events.formats.source import Source
 from spikewright.events.formats.words import (
     BAD,
@@ -72,12 +73,21 @@ def run_dvs(
     now = state[TIME]
     width, height = state[WIDTH], state[HEIGHT]
     turn, sign = (state[TURN], -1) if state[TURN] >= 0 else (0, 1)
+    # turn - row is the complement of row, plus turn + 1
+    flip, add = (0xFFFF, turn + 1) if sign < 0 else (0, 0)
     at = 0
     while n < room and at < end:
         # so many records end in this window and fit the columns, if none of them is a byte of silence
         stop = n + min(room - n, U(max(min(end - at + 4, whole - at), 0) // 5))
-        byte = np.int64(0)
-        while n < stop:
+        while n + U(8) <= stop:
+            later = eight(octets, at, now, width, height, flip, add, t, x, y, p, n)
+            if later < 0:
+                break
+            now = later
+            n += U(8)
+            at += 40
+        near = min(stop, n + U(8))
+        while n < near:
             word = load(octets, at)
             byte = np.int64(word & np.uint64(0xFF))
             if byte >= RESERVED:
@@ -93,6 +103,8 @@ def run_dvs(
             p[n] = byte & 1
             n += U(1)
             at += 5
+        if n == near and n < stop:
+            continue
         if n == room or at >= end:
             break
         byte = np.int64(load(octets, at) & np.uint64(0xFF))

@@ -21,6 +21,9 @@ S2, S3, S4, S5, S6, S7 = (np.float32(1.0 / math.factorial(k)) for k in range(2, 
 LOWEST = np.float32(-126.0)
 """Power of two of the least float32 that has all its digits."""
 
+TICKS = 2**31 - 1
+"""Microseconds, 36 minutes: what `last_ticks` can tell apart."""
+
 _compiled = njit(cache=True, nogil=True, error_model="numpy")
 
 
@@ -144,11 +147,30 @@ def last(t: Any, x: Any, y: Any, p: Any, until: int, out: Any) -> int:
 
 
 @_compiled
+def _faded(power: Any) -> Any:
+    """Return 2^power for power <= 0, and 0 where that has not all its digits.
+
+    2^power = 2^whole exp(z), |z| <= ln(2) / 2, where eight terms of the series are enough. No branch and no call:
+    the loops around it become vector instructions, some ten times faster.
+    """
+    one, zero = np.float32(1.0), np.float32(0.0)
+    held = min(max(power, LOWEST), zero)
+    whole = np.int32(held - np.float32(0.5))
+    z = (held - np.float32(whole)) * LOG_2
+    series = S6 + z * S7
+    series = S4 + z * (S5 + z * series)
+    series = S2 + z * (S3 + z * series)
+    value = one + z * (one + z * series)
+    # the exponent of a float32 stands above its 23 bits of fraction, with 127 added
+    value *= np.int32((whole + np.int32(127)) << np.int32(23)).view(np.float32)
+    return value if power > LOWEST else zero
+
+
+@_compiled
 def fade(times: Any, at: int, tau: float, exponential: bool, out: Any) -> None:
     """Turn flat last times into 1 (now) to 0 (long ago, or never); to three steps of float32."""
     rate, now = 1.0 / tau, float(at)
     one, zero = np.float32(1.0), np.float32(0.0)
-    # the loops have no branch and call nothing, so they become vector instructions: some ten times faster
     if not exponential:
         for i in range(times.size):
             # floats: times of a broken file may lie too far apart for a difference in int64
@@ -156,18 +178,61 @@ def fade(times: Any, at: int, tau: float, exponential: bool, out: Any) -> None:
             out[i] = value if times[i] != NEVER and times[i] <= at else zero
         return
     for i in range(times.size):
-        # exp(-age) = 2^power = 2^whole exp(z), |z| <= ln(2) / 2, where eight terms of the series are enough
-        power = np.float32((now - float(times[i])) * rate) * -LOG2_E
-        held = min(max(power, LOWEST), zero)
-        whole = np.int32(held - np.float32(0.5))
-        z = (held - np.float32(whole)) * LOG_2
-        series = S6 + z * S7
-        series = S4 + z * (S5 + z * series)
-        series = S2 + z * (S3 + z * series)
-        value = one + z * (one + z * series)
-        # the exponent of a float32 stands above its 23 bits of fraction, with 127 added
-        value *= np.int32((whole + np.int32(127)) << np.int32(23)).view(np.float32)
-        out[i] = value if times[i] != NEVER and times[i] <= at and power > LOWEST else zero
+        value = _faded(np.float32((now - float(times[i])) * rate) * -LOG2_E)
+        out[i] = value if times[i] != NEVER and times[i] <= at else zero
+
+
+@_compiled
+def last_ticks(t: Any, x: Any, y: Any, p: Any, until: int, cells: Any) -> tuple[int, int]:
+    """Keep how long after the first event the latest one up to `until` came, plus 1, per polarity and pixel.
+
+    For times that never fall: each is written without looking at what stood there, so no step waits for memory.
+    `cells` is int32 (2, H, W) of zeros: a third of the memory that times and ages of their own take.
+
+    Returns
+    -------
+    int, int : events outside the sensor; the latest tick, or -1 where times fall or lie too far apart
+    """
+    height, width = np.uint64(cells.shape[1]), np.uint64(cells.shape[2])
+    places = cells.reshape(-1)
+    area = height * width
+    outside = 0
+    first = t[0] if t.size else 0
+    now = newest = 0
+    for i in range(t.size):
+        # a difference that wrapped is negative too
+        before, now = now, t[i] - first + 1
+        if not before <= now <= TICKS:
+            return outside, -1
+        column, row = np.uint64(x[i]), np.uint64(y[i])
+        if (column < width) & (row < height):
+            if t[i] <= until:
+                place = row * width + column
+                if p[i] != 0:
+                    place += area
+                places[place] = np.int32(now)
+                newest = now
+        else:
+            outside += 1
+    return outside, newest
+
+
+@_compiled
+def fade_ticks(cells: Any, now: int, tau: float, exponential: bool) -> None:
+    """Turn what `last_ticks` kept into 1 (now) to 0 (long ago, or never): the bits of a float32 in each place."""
+    # one array, not two views of it, which might overlap in any way: that would be no vector instructions
+    rate = 1.0 / tau
+    one, zero = np.float32(1.0), np.float32(0.0)
+    if not exponential:
+        for i in range(cells.size):
+            tick = cells[i]
+            value = max(zero, one - np.float32((now - float(tick)) * rate))
+            cells[i] = np.float32(value).view(np.int32) if tick > 0 else np.int32(0)
+        return
+    for i in range(cells.size):
+        tick = cells[i]
+        value = _faded(np.float32((now - float(tick)) * rate) * -LOG2_E)
+        cells[i] = np.float32(value).view(np.int32) if tick > 0 else np.int32(0)
 
 
 @_compiled

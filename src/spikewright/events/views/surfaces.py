@@ -116,14 +116,23 @@ def time_surface(
     from spikewright.events.views import kernels
 
     check_time("time_surface", "tau", tau)
-    if isinstance(events, np.ndarray):
-        times = np.ascontiguousarray(events, np.int64)
-    else:
-        times = last_times(events, at=at, overflow=overflow)
+    exponential = kind is Fade.EXPONENTIAL
+    if not isinstance(events, np.ndarray):
+        # ages are made where ticks stood: of a sensor of a million pixels, memory costs more than arithmetic
+        out = blank("time_surface", (2, events.height, events.width), np.float32)
+        ticks = out.view(np.int32)
+        until = INT64_MAX if at is None else int(at)
+        outside, newest = kernels.last_ticks(*columns(events), until, ticks)
+        if newest >= 0:
+            check_outside("time_surface", outside, events, overflow)
+            now = newest if at is None or not newest else int(at) - int(events.t[0]) + 1
+            kernels.fade_ticks(ticks.reshape(-1), now, tau / TICK, exponential)
+            return out
+        events = last_times(events, at=at, overflow=overflow)
+    times = np.ascontiguousarray(events, np.int64)
     if at is None:
         at = int(times.max(initial=NEVER))
     out = np.empty(times.shape, np.float32)
-    exponential = kind is Fade.EXPONENTIAL
     kernels.fade(times.reshape(-1), int(at), tau / TICK, exponential, out.reshape(-1))
     return out
 
