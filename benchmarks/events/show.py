@@ -97,24 +97,24 @@ def work(title: str, found: dict[str, Any]) -> list[str]:
 
 def big(found: dict[str, Any]) -> list[str]:
     """Return the table of the large file."""
-    rows = []
-    for name, row in found.items():
-        if isinstance(row, dict) and "read_mb" in row:
-            rows.append(
-                [
-                    name.replace("_", " "),
-                    f"{row['cpu_s']:.3f}",
-                    f"{row['wall_s']:.3f}",
-                    f"{row['read_mb']:.1f}",
-                ]
-            )
-    return [
+    lines = [
         f"An EVT3 file of {found['bytes'] / 1e9:.2f} GB with {found['events'] / 1e6:.0f} M events; "
-        f"peak of the process {found['peak_mb_cuts']:.0f} MB for the pictures and cuts, "
-        f"{found['peak_mb']:.0f} MB with reading all in chunks:",
-        "",
-        *table(["what", "CPU s", "wall s", "MB read"], rows),
+        f"its index takes {found['index_bytes'] / 1e6:.1f} MB."
     ]
+    for how in ("with_index", "without_index"):
+        looked, rows = found[how], []
+        for name, row in looked.items():
+            if isinstance(row, dict):
+                numbers = f"{row['cpu_s']:.3f}", f"{row['wall_s']:.3f}", f"{row['read_mb']:.1f}"
+                rows.append([name.replace("_", " "), *numbers])
+        lines += [
+            "",
+            f"{how.replace('_', ' ').capitalize()}; peak of the process {looked['peak_mb_cuts']:.0f} MB for the "
+            f"picture and cuts, {looked['peak_mb']:.0f} MB with reading all in chunks:",
+            "",
+            *table(["what", "CPU s", "wall s", "MB read"], rows),
+        ]
+    return lines
 
 
 def main() -> None:

@@ -125,6 +125,14 @@ def test_what_is_no_recording_is_one_line(here: Path, line: str) -> None:
     assert len(found.err.splitlines()) == 1
 
 
+def test_info_keeps_an_index(here: Path) -> None:
+    assert events("info clip.raw --index").status == 0
+    assert Path("clip.raw.evidx").is_file()
+    assert "no such option; found index" in events("info beside.aedat4 --index").err
+    assert events("convert clip.raw new.raw --to evt3 --write index=true").status == 0
+    assert Path("new.raw.evidx").is_file()
+
+
 # --- convert, cut, pipes ------------------------------------------------------------------------------
 
 

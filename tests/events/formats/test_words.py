@@ -6,10 +6,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from spikewright.errors import FormatError
 from spikewright.events.camera import CameraEvents, concatenate
-from spikewright.events.formats import open_recording, write
+from spikewright.events.formats import open_recording, open_writer, write
+from spikewright.events.formats.base import Header
 from spikewright.events.formats.index import BLOCK
 from spikewright.events.formats.words import WordReader
 from spikewright.events.irregular import Kind
@@ -95,6 +97,40 @@ def test_the_index_is_kept_beside_the_file(
         found = reader.read(start=34_000_000, stop=34_100_000)
         assert found.same_as(selected(events, 34_000_000, 34_100_000))
         assert len(places) == 1
+
+
+def test_a_writer_keeps_the_index_beside_the_file(
+    tmp_path: Path, events: CameraEvents, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "new.raw"
+    write(path, events, format="evt3", index=True)
+    with open_recording(path) as reader:
+        places = decoded(reader, monkeypatch)
+        found = reader.read(start=34_000_000, stop=34_100_000)
+        assert found.same_as(selected(events, 34_000_000, 34_100_000))
+        assert len(places) == 1
+    with pytest.raises(FormatError, match="npz keeps no index beside it"):
+        write(tmp_path / "new.npz", events, index=True)
+    small = open_writer(tmp_path / "x.raw", Header("", 1, 1), index=True, format="evt3")
+    with pytest.raises(FormatError, match="x cannot be written"), small as writer:
+        writer.add(events)
+    assert [one.name for one in tmp_path.iterdir() if one.stem.startswith("x")] == []
+
+
+def test_scanning_for_a_cut_reads_nothing_twice(
+    path: Path, events: CameraEvents, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = []
+    with open_recording(path) as reader:
+        real = reader.source.piece
+
+        def piece(offset: int, buffer: NDArray[np.uint8], **least: int) -> NDArray[np.uint8]:
+            asked.append(real(offset, buffer, **least))
+            return asked[-1]
+
+        monkeypatch.setattr(reader.source, "piece", piece)
+        reader.build_index()
+        assert sum(one.size for one in asked) < reader.source.size * 1.01
 
 
 @pytest.mark.parametrize("how", ["other file", "cut", "random", "other offsets"])

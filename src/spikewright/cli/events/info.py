@@ -15,6 +15,9 @@ from spikewright.cli.events.options import FROM, QUIET, READ, SOURCE_HELP, STRIC
 def info(
     source: Path = typer.Argument(..., help=SOURCE_HELP),
     header: bool = typer.Option(False, "--header", help="Show the file's own header lines too."),
+    index: bool = typer.Option(
+        False, "--index", help="Keep a seek index beside the file: later cuts are at once."
+    ),
     from_: str | None = FROM,
     read: list[str] | None = READ,
     strict: bool = STRICT,
@@ -33,7 +36,8 @@ def info(
     )
     from spikewright.events.formats import format_named
 
-    with reading(source, format=from_, options=read, strict=strict) as reader:
+    options = [*(read or []), "index=true"] if index else read
+    with reading(source, format=from_, options=options, strict=strict) as reader:
         tally, on = Tally(), 0
         first, last = 2**63, -(2**63)
         with Meter("reading", reader, shown=not quiet) as meter:
@@ -44,6 +48,8 @@ def info(
                     on += int((chunk.p != 0).sum())
                     first, last = min(first, int(chunk.t.min())), max(last, int(chunk.t.max()))
                 meter.at(tally.read)
+        if index:
+            reader.build_index()
         head = reader.header  # only now: some sizes are known from the events alone
         found = worth_telling(reader)
         size = reader.source.size

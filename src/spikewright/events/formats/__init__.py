@@ -168,7 +168,12 @@ def read(
 
 
 def open_writer(
-    path: str | os.PathLike[str], header: Header, *, format: str | None = None, **options: Any
+    path: str | os.PathLike[str],
+    header: Header,
+    *,
+    format: str | None = None,
+    index: bool = False,
+    **options: Any,
 ) -> Writer:
     """Open a file to write events to; nothing appears before the `with` block ends well.
 
@@ -177,6 +182,7 @@ def open_writer(
     path : of the file
     header : sensor size, and what else the format can hold
     format : name in `FORMATS`; None tells it by the name's ending
+    index : whether to keep the seek index beside the file; see `Writer.keep_index`
     options : of the writer
 
     Raises
@@ -189,11 +195,14 @@ def open_writer(
             explain(str(path), f"{found.title} is read only", cure="write another format")
         )
     try:
-        return found.writer(path, header, **options)
+        writer = found.writer(path, header, **options)
     except TypeError as error:
         raise FormatError(
             explain(str(path), f"{found.title} has no such option", found=error)
         ) from None
+    if index:
+        writer.keep_index()
+    return writer
 
 
 def write(

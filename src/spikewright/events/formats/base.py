@@ -170,6 +170,19 @@ class Reader(ABC):
             )
         )
 
+    def build_index(self) -> int:
+        """Scan to the end, so that every later cut is at once; return the number of blocks.
+
+        With the option `index` it is kept beside the file, as ``NAME.evidx``, for later readers too.
+
+        Raises
+        ------
+        FormatError : the format has an index of its own, or needs none
+        """
+        raise FormatError(
+            explain(self.source.name, f"{self.header.format} keeps no index beside it")
+        )
+
     def take_extras(self) -> Extras:
         """Return the extras met since the last call, and forget them."""
         taken, self.extras = self.extras, Extras()
@@ -244,6 +257,17 @@ class Writer(ABC):
                 )
             )
         self.irregularities.add(Kind.UNSUPPORTED, -1, count, what)
+
+    def keep_index(self) -> None:
+        """Keep the seek index beside the file, as ``NAME.evidx``, so that its first cut is as fast as any other.
+
+        Raises
+        ------
+        FormatError : the format has an index of its own, or needs none
+        """
+        raise FormatError(
+            explain(str(self.path), f"{self.name} keeps no index beside it", cure="leave out index")
+        )
 
     def open(self) -> Path | BinaryIO:
         """Open whatever is written to; the default is a binary file at `self.file`."""

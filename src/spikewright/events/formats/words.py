@@ -195,6 +195,7 @@ class WordReader(Reader):
         self.first = first
         self.coding = coding
         self._buffer = np.empty(WINDOW, np.uint8)
+        self._last = (0, self._buffer[:0])
         self.header = header
         self._width = np.dtype(coding.word).itemsize
         self._rows = np.empty((_ROOM, 3), np.int64)
@@ -282,10 +283,7 @@ class WordReader(Reader):
         self._end(cursor)
 
     def build_index(self) -> int:
-        """Scan to the end, so that every later cut is at once; return the number of blocks.
-
-        With the option `index` it is kept beside the file, for later readers too.
-        """
+        """Scan to the end, so that every later cut is at once; see `Reader.build_index`."""
         count = len(self._index.complete(self._scan))
         self._index.save()
         return count
@@ -337,6 +335,17 @@ class WordReader(Reader):
     def _restart(self) -> None:
         self.irregularities.clear()
         self.extras = Extras()
+        self._last = (0, self._buffer[:0])
+
+    def _words(self, offset: int) -> NDArray[Any]:
+        """Return words from a byte on, of what was read last where that reaches so far: blocks are shorter."""
+        begin, raw = self._last
+        if 0 <= offset - begin <= raw.size - self._width:
+            self.source.at = offset
+            return as_words(raw[offset - begin :], self.coding.word)
+        raw = self.source.piece(offset, self._buffer, least=self._width)
+        self._last = (offset, raw)
+        return as_words(raw, self.coding.word)
 
     def _cursor(self) -> Cursor:
         state = self._begin.copy()
@@ -362,8 +371,7 @@ class WordReader(Reader):
         marks: list[NDArray[np.int64]] = []
         while windows:
             windows -= 1
-            raw = self.source.piece(cursor.offset, self._buffer, least=self._width)
-            words = as_words(raw, self.coding.word)
+            words = self._words(cursor.offset)
             if not words.size:
                 break
             state[BASE] = (cursor.offset - self.first) // self._width
@@ -437,9 +445,7 @@ class WordReader(Reader):
     def _find_shift(self) -> None:
         offset = self.first
         while True:
-            words = as_words(
-                self.source.piece(offset, self._buffer, least=self._width), self.coding.word
-            )
+            words = self._words(offset)
             if not words.size:
                 return
             found = self.coding.shift(words, self._begin)
@@ -489,6 +495,17 @@ class WordWriter(Writer):
         self._state[LAST] = NEVER
         self._out = np.empty(1 << 16, coding.word)
         self._rows = np.empty((0, 3), np.int64)
+
+    def keep_index(self) -> None:
+        """Keep the seek index beside the file; see `Writer.keep_index`."""
+        self._stack.push(self._scan)  # first in, last out: the file is complete then
+
+    def _scan(self, kind: type[BaseException] | None, *_: Any) -> None:
+        from spikewright.events.formats import open_recording
+
+        if kind is None:
+            with open_recording(self.path, format=self.name, index=True) as reader:
+                reader.build_index()
 
     def begin(self) -> None:
         """Write the header."""
