@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,7 +10,10 @@ import pytest
 
 from spikewright.network import LIF, Network, chain, dense, neurons, source
 from spikewright.report import Comparison, compare
+from spikewright.report.compare import Prepared
+from spikewright.report.targets import Target
 from spikewright.rng import stream
+from spikewright.substrates.base import Substrate
 
 CLASSES = 3
 
@@ -62,9 +64,9 @@ def network(seed: int = 0) -> Network:
     return net.with_weights({first: into, second: out})
 
 
-def train(seed: int, through: Sequence[Any]) -> tuple[Network, str]:
+def train(seed: int, line: Target, chip: Substrate | None) -> Prepared:
     """Return the network: nothing is trained."""
-    return network(seed), "cached"
+    return Prepared(network(seed), "cached")
 
 
 @pytest.fixture(scope="session")

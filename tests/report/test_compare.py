@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from dataclasses import replace
 from importlib import import_module
 from typing import Any
 
@@ -13,8 +13,9 @@ from spikewright.errors import UsageError
 from spikewright.events import Events, argmax_count
 from spikewright.network import LIF, Input, Network, Population
 from spikewright.report import Comparison, compare, compare_network, run_samples, to_json
-from spikewright.report.compare import chip_seed
-from spikewright.report.targets import targets
+from spikewright.report.compare import Prepared, chip_seed
+from spikewright.report.targets import Target, targets
+from spikewright.substrates.base import Substrate
 
 
 def test_every_substrate_and_variant_has_a_row(comparison: Comparison) -> None:
@@ -95,23 +96,40 @@ def test_pieces_give_what_one_run_gives(
 def test_a_substrate_that_cannot_take_the_network_is_named_with_its_reason(task: Any) -> None:
     from spikewright.network import AdEx, chain, dense, neurons, source
 
-    def trainer(seed: int, through: Sequence[Any]) -> tuple[Network, str]:
+    def trainer(seed: int, line: Target, chip: Substrate | None) -> Prepared:
         net = chain(source(12), dense(3), neurons(AdEx), dt=1e-4, seed=seed)
-        return net, "trained"
+        return Prepared(net, "trained")
 
     found = compare(task, trainer, substrates=["ideal", "loihi"], seeds=1)
     assert [r.label for r in found.rows] == ["ideal"]
     assert "AdEx" in found.failed["loihi"]
 
 
+def test_a_training_can_refuse_a_chip_and_bring_its_own_data(task: Any, toy: Network) -> None:
+    def trainer(seed: int, line: Target, chip: Substrate | None) -> Prepared:
+        if chip is not None:
+            chip.check_preset("none")
+        return Prepared(toy, "trained", data=other, note="other samples")
+
+    other = replace(task, test=replace(task.test, name="other"))
+    found = compare(task, trainer, substrates=["ideal", "pcm"], seeds=1, instances=1)
+    assert [r.label for r in found.rows] == ["ideal", "pcm, plain"]
+    assert "no preset" in found.failed["pcm"]
+    assert found.about["note on plain"] == "other samples"
+    inputs = other.test.batch(np.arange(30), seed=0)
+    counts = run_samples(toy, inputs).dense(toy.outputs[0])
+    right = np.mean(argmax_count(counts.reshape(*counts.shape[:2], -1)) == other.test.labels)
+    assert found.row("ideal").score.runs == (pytest.approx(right),)
+
+
 def test_interrupted_between_trainings_keeps_what_the_trainer_kept(task: Any, toy: Network) -> None:
     done = []
 
-    def trainer(seed: int, through: Sequence[Any]) -> tuple[Network, str]:
+    def trainer(seed: int, line: Target, chip: Substrate | None) -> Prepared:
         if done:
             raise KeyboardInterrupt
         done.append(seed)
-        return toy, "trained"
+        return Prepared(toy, "trained")
 
     with pytest.raises(KeyboardInterrupt):
         compare(task, trainer, substrates=["ideal"], seeds=2)

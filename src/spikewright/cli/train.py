@@ -37,7 +37,7 @@ def train(
     from spikewright import substrates
     from spikewright.report.trainings import Trainings
 
-    passes = substrates.get(through).passes if through else ()
+    chip = substrates.get(through) if through else None
     trainings = Trainings(
         what,
         data,
@@ -46,7 +46,7 @@ def train(
         epochs=epochs,
         progress=True,
     )
-    trained = trainings.train(seed, passes)
+    trained = trainings.train(seed, chip=chip)
     score = trainings.test_accuracy(trained.network, seed)
     if out is not None:
         write_network(trained.network, out)

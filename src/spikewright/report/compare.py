@@ -12,7 +12,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 import numpy as np
@@ -31,7 +31,7 @@ from spikewright.report.progress import Progress, Silent
 from spikewright.report.result import Comparison, Row, Score
 from spikewright.report.targets import Target, show_options, targets, varies
 from spikewright.rng import key
-from spikewright.substrates.base import Compiled, Constant, Costs, Pass
+from spikewright.substrates.base import Compiled, Constant, Costs, Substrate
 
 BATCH = 512
 """Samples that run together; the result does not depend on it."""
@@ -39,11 +39,29 @@ KEPT = 2**28
 """Bytes of encoded samples up to which they are kept between runs."""
 
 
-class Trainer(Protocol):
-    """Gives the network for a task: `trainer(seed, passes) -> (network, a word on how it came about)`."""
+@dataclass(frozen=True)
+class Prepared:
+    """A trained network.
 
-    def __call__(self, seed: int, through: Sequence[Pass]) -> tuple[Network, str]:
-        """Return a trained network and for instance "cached"."""
+    Parameters
+    ----------
+    network : as it was trained
+    word : how it came about, for instance "cached"
+    data : the data set as this network takes it; None: as the comparison was given it
+    note : what is particular about the network or its data; it stands with the table
+    """
+
+    network: Network
+    word: str
+    data: Any = None
+    note: str = ""
+
+
+class Trainer(Protocol):
+    """Gives the network for a task."""
+
+    def __call__(self, seed: int, line: Target, chip: Substrate | None) -> Prepared:
+        """Return a network that was trained for a chip, with its neurons and through its passes; None: for none."""
 
 
 @dataclass(frozen=True)
@@ -112,7 +130,7 @@ def compare(
     Parameters
     ----------
     dataset : with a `test` part and its `classes`; see `spikewright.data`
-    trainer : gives the network for a seed, trained through some passes or none
+    trainer : gives the network for a seed and a line of the table
     substrates : names; default: every one that is installed
     seeds : trainings, with the seeds `seed`, `seed + 1`, ...
     instances : chip instances per training, on substrates whose devices vary
@@ -134,12 +152,12 @@ def compare(
     lines = targets(substrates)
     all_seeds = tuple(range(seed, seed + seeds))
     started = time.monotonic()
-    networks, words = _train(trainer, lines, all_seeds, told)
+    networks, refused, words = _train(trainer, lines, all_seeds, told)
     trained = time.monotonic()
     n = dataset.test.n if samples is None else min(samples, dataset.test.n)
     task = _Task(_Labeled(dataset.test, n, seed), engine, seed, tuple(damage))
-    rows, failed = _rows(lines, networks, all_seeds, instances, task, told)
-    first = networks[_way(lines[0]), all_seeds[0]]
+    rows, failed = _rows(lines, networks, refused, all_seeds, instances, task, told)
+    first = next(iter(networks.values())).network
     about = {
         "data": f"{dataset.name}: {dataset.train.n} training, {dataset.validation.n} validation, "
         f"{n} held-out samples ({dataset.source})",
@@ -151,6 +169,7 @@ def compare(
         f"{time.monotonic() - trained:.0f} s",
     }
     about |= {f"note {i}": text for i, text in enumerate(dataset.notes, start=1)}
+    about |= {f"note on {way}": p.note for (way, _), p in networks.items() if p.note}
     return Comparison(
         dataset.name,
         "accuracy",
@@ -194,7 +213,8 @@ def compare_network(
             explain("compare", "there is nothing to compare", found="0 steps", expected="1 or more")
         )
     task = _Task(_Given(dict(inputs), ideal), engine, seed)
-    rows, failed = _rows(lines, {("as given", seed): network}, (seed,), instances, task, told)
+    given = {("as given", seed): Prepared(network, "")}
+    rows, failed = _rows(lines, given, {}, (seed,), instances, task, told)
     about = {
         "network": _describe(network),
         "input": f"{ideal.batch} sample(s) of {ideal.steps} steps",
@@ -222,30 +242,35 @@ def _way(target: Target) -> str:
 
 def _train(
     trainer: Trainer, lines: Sequence[Target], seeds: Sequence[int], told: Progress
-) -> tuple[dict[tuple[str, int], Network], list[str]]:
-    ways: dict[str, tuple[Pass, ...]] = {}
+) -> tuple[dict[tuple[str, int], Prepared], dict[str, str], list[str]]:
+    """Return the networks by way and seed, why there are none for some ways, and a word on each way."""
+    ways: dict[str, Target] = {}
     for line in lines:
-        ways.setdefault(_way(line), line.make().passes if line.aware else ())
+        ways.setdefault(_way(line), line)
     told.stage("training", len(ways) * len(seeds))
-    networks = {}
-    words = []
-    for way, through in ways.items():
+    networks, refused, words = {}, {}, []
+    for way, line in ways.items():
         said = []
         for seed in seeds:
-            network, word = trainer(seed, through)
-            networks[way, seed] = network
-            said.append(word)
-            told.note(f"training {way}, seed {seed}: {word}")
+            try:
+                prepared = trainer(seed, line, line.make() if line.aware else None)
+            except (LimitError, SubstrateError) as error:
+                refused[way] = str(error)
+                told.advance(len(seeds) - len(said))
+                break
+            networks[way, seed] = prepared
+            said.append(prepared.word)
+            told.note(f"training {way}, seed {seed}: {prepared.word}")
             told.advance()
-        words.append(
-            f"{way}: {', '.join(f'seed {s} {w}' for s, w in zip(seeds, said, strict=True))}"
-        )
-    return networks, words
+        text = ", ".join(f"seed {s} {w}" for s, w in zip(seeds, said, strict=False))
+        words.append(f"{way}: {text or 'refused'}")
+    return networks, refused, words
 
 
 def _rows(
     lines: Sequence[Target],
-    networks: Mapping[tuple[str, int], Network],
+    networks: Mapping[tuple[str, int], Prepared],
+    refused: Mapping[str, str],
     seeds: Sequence[int],
     instances: int,
     task: _Task,
@@ -253,23 +278,43 @@ def _rows(
 ) -> tuple[tuple[Row, ...], dict[str, str]]:
     rows: list[Row] = []
     failed: dict[str, str] = {}
+    pieces: dict[int, _Labeled] = {}
     per_line = {line.label: instances if varies(line.make()) else 1 for line in lines}
     told.stage("compiling and running", sum(per_line.values()) * len(seeds))
     for line in lines:
         way = "as given" if ("as given", seeds[0]) in networks else _way(line)
+        if way in refused:
+            failed[line.label] = refused[way]
+            told.advance(per_line[line.label] * len(seeds))
+            continue
         runs = []
         try:
             for seed in seeds:
+                prepared = networks[way, seed]
+                own = _task_of(prepared, task, pieces)
                 for instance in range(per_line[line.label]):
-                    runs.append(_run(line, networks[way, seed], seed, instance, task))
+                    runs.append(_run(line, prepared.network, seed, instance, own))
                     told.advance()
         except (LimitError, SubstrateError) as error:
             failed[line.label] = str(error)
             told.note(f"{line.label}: {error}")
             told.advance(per_line[line.label] * len(seeds) - len(runs))
             continue
-        rows.append(_row(line, way, runs, per_line[line.label], networks[way, seeds[0]], task))
+        first = networks[way, seeds[0]]
+        own = _task_of(first, task, pieces)
+        rows.append(_row(line, way, runs, per_line[line.label], first.network, own))
     return tuple(rows), failed
+
+
+def _task_of(prepared: Prepared, task: _Task, known: dict[int, _Labeled]) -> _Task:
+    """Return the task with the data as a network takes it; `known` keeps what is encoded already."""
+    if prepared.data is None or isinstance(task.what, _Given):
+        return task
+    place = id(prepared.data)
+    if place not in known:
+        test = prepared.data.test
+        known[place] = _Labeled(test, min(test.n, task.what.n), task.what.seed)
+    return replace(task, what=known[place])
 
 
 def chip_seed(seed: int, instance: int) -> int:

@@ -22,13 +22,15 @@ class Target:
     label : what the line is called
     substrate : name in the registry
     options : what the substrate is made with
-    aware : whether the network is trained through the substrate's passes
+    aware : whether the network is trained for the substrate: with its neurons, through its passes
+    tuned : epochs of that which follow a training without it; 0: trained for it from the start
     """
 
     label: str
     substrate: str
     options: Mapping[str, Any] = field(default_factory=dict)
     aware: bool = False
+    tuned: int = 0
 
     def make(self, **more: Any) -> Substrate:
         """Return the substrate."""

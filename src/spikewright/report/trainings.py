@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 from spikewright.errors import UsageError, explain
 from spikewright.network.graph import Network
-from spikewright.substrates.base import Pass
+from spikewright.report.compare import Prepared
+from spikewright.report.targets import Target
+from spikewright.substrates.base import Pass, Substrate
 from spikewright.units import ms
 
 if TYPE_CHECKING:
@@ -96,28 +98,45 @@ class Trainings:
         self._changes = {} if epochs is None else {"epochs": epochs}
         self._progress, self._pause = progress, pause
 
-    def train(self, seed: int, through: Sequence[Pass] = ()) -> Trained:
-        """Return what `fit` gives."""
+    def train(
+        self,
+        seed: int,
+        through: Sequence[Pass] = (),
+        *,
+        chip: Substrate | None = None,
+        tuned: int = 0,
+    ) -> Trained:
+        """Return what `fit` gives.
+
+        Parameters
+        ----------
+        seed : of the training
+        through : passes to train through
+        chip : whose neurons the network gets and whose passes it is trained through, besides
+        tuned : epochs through the passes that follow a training without them; 0: all epochs
+        """
         if self._pause is not None:
             self._pause()
-        changes: dict[str, Any] = {"through": tuple(through), **self._changes}
-        return self._recipe.train(
-            self.dataset,
-            seed=seed,
-            checkpoint=self._checkpoints,
-            progress=self._progress,
-            **changes,
-        )
+        changes: dict[str, Any] = {"checkpoint": self._checkpoints, "progress": self._progress}
+        through = (*through, *(chip.passes if chip is not None else ()))
+        if tuned and through:
+            plain = self._recipe.train(self.dataset, seed=seed, **changes, **self._changes)
+            return self._recipe.tune(
+                plain.network, self.dataset, seed=seed, epochs=tuned, through=through, **changes
+            )
+        changes |= {"through": through, **self._changes}
+        adapt = None if chip is None else chip.adapted
+        return self._recipe.train(self.dataset, seed=seed, adapt=adapt, **changes)
 
-    def __call__(self, seed: int, through: Sequence[Pass]) -> tuple[Network, str]:
+    def __call__(self, seed: int, line: Target, chip: Substrate | None) -> Prepared:
         """Return a trained network, and "cached" or how long it took."""
-        trained = self.train(seed, through)
+        trained = self.train(seed, chip=chip, tuned=line.tuned)
         if trained.was_loaded:
-            return trained.network, "cached"
+            return Prepared(trained.network, "cached")
         word = f"trained in {trained.seconds:.0f} s"
         if trained.resumed_from:
             word += f" (resumed at epoch {trained.resumed_from + 1})"
-        return trained.network, word
+        return Prepared(trained.network, word)
 
     def test_accuracy(self, network: Network, seed: int) -> float:
         """Return the accuracy on the held-out part, on the ideal substrate."""

@@ -7,6 +7,7 @@ The decision is the output with the most spikes (`events.argmax_count`).
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -27,6 +28,11 @@ from spikewright.units import ms
 
 SAMPLE = 128
 """Training samples that initial weights are scaled to."""
+
+TUNING = 0.1
+"""Share of the learning rate with which a trained network is trained on."""
+
+Adapt = Callable[[Network], Network]
 
 
 @dataclass(frozen=True)
@@ -55,20 +61,30 @@ class Recipe:
         found: Loss = self.settings["loss"]
         return found
 
-    def network(self, data: Dataset, seed: int) -> Network:
-        """Return the network with its initial weights."""
+    def network(self, data: Dataset, seed: int, adapt: Adapt | None = None) -> Network:
+        """Return the network with its initial weights; `adapt` may replace its neurons before they are scaled."""
         parts: list[Any] = []
         for n in self.hidden:
             parts += [dense(n, recurrent=self.recurrent), neurons(LIF, tau_m=self.tau_m)]
         parts += [dense(len(data.classes)), neurons(LIF, tau_m=self.tau_out)]
         network = chain(source(data.shape), *parts, dt=data.dt, seed=seed, name=data.name)
+        if adapt is not None:
+            network = adapt(network)
         plain = replace(data.train, augmentation=None)
         x = plain.batch(np.arange(min(SAMPLE, plain.n)), seed=seed)
         return initialize(network, {"input": x}, seed, target=self.fluctuation)
 
-    def train(self, data: Dataset, *, seed: int, **changes: Any) -> Trained:
+    def train(
+        self, data: Dataset, *, seed: int, adapt: Adapt | None = None, **changes: Any
+    ) -> Trained:
         """Train on the training part; `changes` are further arguments of `fit`, or others than the recipe's."""
-        return fit(self.network(data, seed), data, seed=seed, **(self.settings | changes))
+        network = self.network(data, seed, adapt)
+        return fit(network, data, seed=seed, **(self.settings | changes))
+
+    def tune(self, network: Network, data: Dataset, *, seed: int, **changes: Any) -> Trained:
+        """Go on with a trained network, at TUNING of the recipe's learning rate; arguments as for `train`."""
+        slower = replace(self.settings["optimizer"], lr=TUNING * self.settings["optimizer"].lr)
+        return fit(network, data, seed=seed, **(self.settings | {"optimizer": slower} | changes))
 
 
 DIGITS = Recipe(

@@ -164,6 +164,19 @@ class Substrate(ABC):
         """Passes that keep the structure of a network, to train through (`fit(..., through=chip.passes)`)."""
         return ()
 
+    def adapted(self, network: Network) -> Network:
+        """Return the network to train for this substrate: the same shape, with neurons that it can compute.
+
+        Substrates that approximate any linear neuron return the network as it is. One whose neurons differ in kind (a
+        leak that does not depend on the voltage, say) replaces the models here, so that training meets them; `passes` then
+        quantize what is trained.
+
+        Raises
+        ------
+        SubstrateError : a model has no counterpart
+        """
+        return network
+
     def check_rules(self, network: Network) -> None:
         """Raise SubstrateError where synapses change by a rule: nothing here computes that."""
         learning = [n for n, p in network.projections.items() if p.rule is not None]
