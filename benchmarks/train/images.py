@@ -35,7 +35,7 @@ EPOCHS = {
     ("mnist", "mlp"): 20,
     ("fashion", "mlp"): 15,
     ("mnist", "conv"): 6,
-    ("fashion", "conv"): 8,
+    ("fashion", "conv"): 24,
 }
 MOVED = {
     ("mnist", "mlp"): Affine(shift=2.0, rotate=0.15, zoom=0.1),
