@@ -11,9 +11,11 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
-EXAMPLES = sorted((ROOT / "examples").glob("*.py")) + sorted(
-    (ROOT / "examples/models").glob("*.py")
-)
+EXAMPLES = [
+    path
+    for folder in ("examples", "examples/models", "examples/connectomes")
+    for path in sorted((ROOT / folder).glob("*.py"))
+]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs" / "tutorials").glob("*.md"))]
 TIME_LIMIT = 240  # s, per script; a script that hangs must not hang the tests
 

@@ -27,6 +27,7 @@ def loaded(code: str, names: tuple[str, ...]) -> str:
         "import spikewright as sw; sw.chain, sw.Network, sw.LIF, sw.ms, sw.Events",
         "import spikewright.network, spikewright.events, spikewright.engines, spikewright.data",
         "import spikewright.report, spikewright.substrates",
+        "import spikewright.analysis",
     ],
 )
 def test_importing_loads_nothing_heavier_than_numpy(code: str) -> None:

@@ -64,8 +64,8 @@ _FACE: dict[str, str] = (
 """Public name -> module that has it, or "module:name" where it is called otherwise there."""
 
 _PARTS = (
-    "cli", "data", "engines", "errors", "events", "files", "network", "report", "rng", "substrates", "testing",
-    "train", "units",
+    "analysis", "cli", "data", "engines", "errors", "events", "files", "network", "pynn", "report", "rng", "substrates",
+    "testing", "train", "units",
 )  # fmt: skip
 
 

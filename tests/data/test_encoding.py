@@ -13,6 +13,7 @@ from spikewright.data.encoding import (
     Encoding,
     Latency,
     LevelCrossing,
+    Phases,
     PoissonRate,
     Stream,
 )
@@ -29,6 +30,19 @@ def test_static_samples(encoding: Encoding) -> None:
     assert out.shape == (10, 3, *encoding.shape_of((4, 2)))
     assert out.dtype == np.float32
     assert not encoding.is_series
+
+
+def test_phases() -> None:
+    images = np.array([[[0.0, 1.0], [0.5, 0.25], [1.0, 0.0]]], np.float32)
+    out = Phases(3, 2, most=2).encode(images, steps=7, dt=1e-3, draw=DRAW)
+    assert out[:, 0].tolist() == [[0, 2], [0, 2], [1, 1], [1, 0], [2, 0], [2, 0], [0, 0]]
+    marked = Phases(3, 1, marked=True, columns=(1, 2))
+    assert marked.shape_of((3, 2)) == (4,)
+    out = marked.encode(images, steps=3, dt=1e-3, draw=DRAW)
+    assert out[:, 0].tolist() == [[1, 1, 0, 0], [0, 0, 1, 0], [0, 0, 0, 1]]
+    for parts, each in ((4, 1), (3, 3)):
+        with pytest.raises(DataError, match="does not fit; found 6 numbers in 7 steps"):
+            Phases(parts, each).encode(images, steps=7, dt=1e-3, draw=DRAW)
 
 
 @pytest.mark.parametrize("encoding", [Stream(), LevelCrossing(0.2), Above((0.2, 0.7))])

@@ -5,7 +5,7 @@ import pytest
 from scipy.integrate import solve_ivp
 
 from spikewright.engines.cpu import Cpu
-from spikewright.engines.discretize import discretize, method_of, propagator
+from spikewright.engines.discretize import discretize, method_of, propagator, step_matrix
 from spikewright.engines.reference import Reference
 from spikewright.errors import EngineError
 from spikewright.network import (
@@ -19,6 +19,7 @@ from spikewright.network import (
     NeuronModel,
     Population,
 )
+from spikewright.network.library.nir_models import NirCubaLIF
 
 TAU, TAU_S, DT = 20e-3, 5e-3, 1e-4
 
@@ -225,3 +226,22 @@ def test_no_exact_step():
         "cells: AdEx is not linear, so it has no exact step "
         "— use Method.EXPONENTIAL_EULER, RK4 or EULER"
     )
+
+
+@pytest.mark.parametrize("method", [Method.EULER, Method.SEQUENTIAL_EULER, Method.EXACT])
+def test_the_step_matrix_is_what_an_engine_does(method: Method) -> None:
+    params = {"tau_m": [8e-3, 20e-3], "tau_s": 5e-3, "v_rest": 0.2, "v_th": 9.0, "w_in": 3.0}
+    start = {"i": [0.3, 0.6], "v": [0.5, 0.1]}
+    population = Population(NirCubaLIF, 2, params, start, method)
+    matrix = step_matrix(population, 1e-3)
+    values = start | {"i_in": 0.7, "1": 1.0}
+    recording = Reference().run(
+        Network(dt=1e-3, populations={"n": population}),
+        {"n.i_in": np.full((1, 1, 2), 0.7)},
+        record={"n": ["i", "v"]},
+    )
+    for variable in ("i", "v"):
+        terms = [m * np.asarray(values[j]) for (x, j), m in matrix.items() if x == variable]
+        assert recording.trace("n", variable)[0, 0] == pytest.approx(
+            np.sum(np.broadcast_arrays(*terms), 0)
+        )

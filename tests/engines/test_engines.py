@@ -34,7 +34,10 @@ def test_a_run_that_asks_for_gigabytes_is_refused_at_once():
 def test_unknown_engine():
     with pytest.raises(EngineError) as caught:
         engines.get("warp")
-    assert str(caught.value) == "engine: unknown; found 'warp', expected auto, reference, cpu"
+    assert (
+        str(caught.value)
+        == "engine: unknown; found 'warp', expected auto, reference, cpu, event, cluster"
+    )
 
 
 def others(monkeypatch, value):
@@ -46,7 +49,7 @@ def others(monkeypatch, value):
 
 def test_an_engine_of_another_package(monkeypatch):
     others(monkeypatch, "spikewright.engines.reference:Reference")
-    assert engines.available() == ("reference", "cpu", "mine")
+    assert engines.available() == ("reference", "cpu", "event", "cluster", "mine")
     assert isinstance(engines.get("mine"), Reference)
 
 

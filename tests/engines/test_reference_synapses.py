@@ -41,7 +41,7 @@ def weight_after(
 # -- nothing but a weight ------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("propagation", Propagation)
+@pytest.mark.parametrize("propagation", [Propagation.NEXT_STEP, Propagation.SAME_STEP])
 @pytest.mark.parametrize("hidden", [LIF, Graded], ids=lambda m: m.name)
 def test_a_rule_that_does_nothing_is_no_rule(propagation: Propagation, hidden: Any) -> None:
     draw = stream(6, "fixed")

@@ -119,7 +119,7 @@ def test_what_cannot_hold_a_rule_says_so(tmp_path: Path) -> None:
     from spikewright.network.nir import write_nir
 
     net = joined(Rule(PairSTDP), EDGES)
-    for name in ("loihi", "pcm"):
+    for name in ("pcm", "truenorth"):
         with pytest.raises(SubstrateError, match=f"{name}: has no synapses that change by a rule"):
             sw.substrates.get(name).compile(net)
     assert sw.substrates.get("ideal").compile(net).network is net

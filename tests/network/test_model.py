@@ -70,7 +70,7 @@ INTEGER = {"name": "I", "state": {"v": "1"}, "params": {}, "inputs": {"x": "1"},
     ("changes", "message"),
     [
         ({"state": {"v": "V"}}, "I: an integer model has no units — write '1' for every unit"),
-        ({"noise": {"u": Noise.UNIFORM}}, "I: an integer model has no noise"),
+        ({"noise": {"u": Noise.UNIFORM}}, "integer models draw bits, real models anything else"),
         ({"update": {"v": "v / 2"}}, "/ and ** in an integer model"),
         ({"update": {"v": "sign(dt)"}}, "unknown name 'dt'"),
     ],

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
 from spikewright.errors import SubstrateError
@@ -22,6 +23,16 @@ def test_mean_over_runs_is_term_by_term_and_missing_terms_are_zero() -> None:
 def test_mean_over_pieces_is_weighted_by_their_samples() -> None:
     a, b = (Costs("chip", "p", energy=(term(n, 1.0),)) for n in (1, 5))
     assert cost.mean_costs([a, b], [3, 1]).energy[0].count == 2
+
+
+def test_mean_heat_maps_are_of_the_runs_with_the_same_cores() -> None:
+    runs = [
+        Costs("chip", "p", cores={"events": np.array(v)}, links={"packets": np.full((1, 1, 4), n)})
+        for v, n in (([2.0, 4.0], 1.0), ([4.0, 0.0], 3.0), ([9.0], 5.0))
+    ]
+    joined = cost.mean_costs(runs, [3, 1, 4])
+    assert joined.cores["events"].tolist() == [2.5, 3.0]
+    assert joined.links["packets"].tolist() == [[[(3 + 3 + 20) / 8] * 4]]
 
 
 def test_mean_refuses_costs_of_several_price_lists() -> None:

@@ -102,6 +102,7 @@ def test_every_figure_is_there(figures: tuple[Drawing, ...]) -> None:
         "activity-1",
         "activity-2",
         "mesh-loihi",
+        "heat-loihi",
         "mesh-pcm",
         "damage",
     ]

@@ -6,7 +6,10 @@ from spikewright.substrates.base import Substrate
 from spikewright.substrates.ideal.substrate import Ideal
 from spikewright.substrates.loihi.model import Arithmetic
 from spikewright.substrates.loihi.substrate import Loihi
+from spikewright.substrates.loihi2.substrate import Loihi2
 from spikewright.substrates.pcm.substrate import Pcm
+from spikewright.substrates.spinnaker.substrate import SpiNNaker
+from spikewright.substrates.truenorth.substrate import TrueNorth
 from spikewright.testing.substrate_suite import SubstrateSuite
 
 
@@ -33,3 +36,28 @@ class TestLoihiNahuku(SubstrateSuite):
 class TestPcm(SubstrateSuite):
     def make(self) -> Substrate:
         return Pcm()
+
+
+class TestTrueNorth(SubstrateSuite):
+    def make(self) -> Substrate:
+        return TrueNorth()
+
+
+class TestTrueNorthFaulty(SubstrateSuite):
+    def make(self) -> Substrate:
+        return TrueNorth(preset="0.775V", faulty=((0, 0), (2, 0)))
+
+
+class TestLoihi2(SubstrateSuite):
+    def make(self) -> Substrate:
+        return Loihi2()
+
+
+class TestSpiNNaker(SubstrateSuite):
+    def make(self) -> Substrate:
+        return SpiNNaker()
+
+
+class TestSpiNNakerSharp(SubstrateSuite):
+    def make(self) -> Substrate:
+        return SpiNNaker(preset="sharp", neurons_per_core=5, ring_buffer_rate=30.0)

@@ -216,7 +216,7 @@ class TestConvolve:
 
 class TestForward:
     @pytest.mark.parametrize("kernels", Kernels)
-    @pytest.mark.parametrize("propagation", Propagation)
+    @pytest.mark.parametrize("propagation", [Propagation.NEXT_STEP, Propagation.SAME_STEP])
     @pytest.mark.parametrize("spread", [LinearSpread(), GaussianSpread()])
     def test_of_whole_delays_is_what_the_exported_network_does(
         self, spread: Any, propagation: Propagation, kernels: Kernels

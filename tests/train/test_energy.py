@@ -36,7 +36,7 @@ from spikewright.network import (
     source,
 )
 from spikewright.rng import stream
-from spikewright.substrates.base import Category, Compiled, Described, Substrate
+from spikewright.substrates.base import Compiled, Described, Substrate
 from spikewright.substrates.loihi.substrate import Loihi
 from spikewright.substrates.pcm.substrate import Pcm
 from spikewright.train import (
@@ -96,8 +96,9 @@ def described(folder: Path) -> Described:
 
 
 def events(chip: Substrate, compiled: Compiled, recording: Recording) -> float:
-    """Return what the costs of the report say of events, J."""
-    return float(chip.cost(compiled, recording).by_category()[Category.EVENTS].value)
+    """Return what the costs of the report say of what spikes cause, J."""
+    terms = chip.cost(compiled, recording).energy
+    return float(sum(t.value for t in terms if t.category.is_per_event))
 
 
 def as_run(recording: Recording, network: Network) -> Run:

@@ -153,7 +153,7 @@ def tapes(network: Network) -> tuple[str, ...]:
 
 
 class TestGradient:
-    @pytest.mark.parametrize("propagation", Propagation)
+    @pytest.mark.parametrize("propagation", [Propagation.NEXT_STEP, Propagation.SAME_STEP])
     @pytest.mark.parametrize("reset", ResetGradient)
     def test_recurrent_delayed_net(self, propagation: Propagation, reset: ResetGradient) -> None:
         inputs = {"in": spikes((40, 5, 5)), "hid.i": torch.rand(40, 5, 4, dtype=torch.float64)}

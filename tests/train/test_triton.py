@@ -274,7 +274,7 @@ class TestModels:
 
 
 class TestGroups:
-    @pytest.mark.parametrize("propagation", Propagation)
+    @pytest.mark.parametrize("propagation", [Propagation.NEXT_STEP, Propagation.SAME_STEP])
     def test_recurrent_delayed_net(self, propagation: Propagation, started: list[str]) -> None:
         inputs = {"in": spikes((20, 2, 5), 0.5), "hid.i": torch.rand(20, 2, 4, dtype=torch.float64)}
         found = check(recurrent(propagation), inputs)

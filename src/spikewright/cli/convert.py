@@ -1,4 +1,4 @@
-"""`spikewright convert`: NIR to our own files and back, with a report of what was kept."""
+"""`spikewright convert`: NIR and networks of lava-dl to our own files, and back, with a report of what was kept."""
 
 from __future__ import annotations
 
@@ -8,13 +8,16 @@ from typing import TypeVar
 
 import typer
 
-from spikewright.cli.console import DT, JSON, write, write_json
+from spikewright.cli.console import DT, JSON, say, write, write_json
 
 Choice = TypeVar("Choice", bound=enum.Enum)
 
 
 def convert(
-    source: Path = typer.Argument(..., help="A network (.h5) or an NIR graph (.nir)."),
+    source: Path = typer.Argument(
+        ...,
+        help="A network (.h5), an NIR graph (.nir), a network of lava-dl (.net) or a circuit of SONATA (.json).",
+    ),
     target: Path = typer.Argument(
         ..., help="What to write: .nir for an NIR graph, .h5 for our own layout."
     ),
@@ -67,7 +70,9 @@ def convert(
                 raise UsageError(
                     explain(f"--{name}", "is for NIR graphs", found=source, cure="leave it out")
                 )
-        network, _ = read_network(source, dt=dt)
+        network, notes = read_network(source, dt=dt)
+        for note in notes or ():
+            say(note)
     written = write_network(network, target, retime=not keep_delays)
     if written is not None:
         reports["written"] = written

@@ -24,8 +24,11 @@ class Kind(enum.Enum):
 
     NETWORK = "network"
     NIR = "NIR graph"
+    LAVA = "network of lava-dl"
+    CONFIGURATION = "configuration of a chip"
     EVENTS = "events"
     ARRAYS = "arrays"
+    SONATA = "circuit of SONATA"
 
 
 def kind_of(path: Path) -> Kind:
@@ -47,12 +50,15 @@ def kind_of(path: Path) -> Kind:
         return _hdf5(path)
     if start.startswith(ZIP):
         return _zip(path)
+    if path.suffix == ".json" and start.lstrip()[:1] == b"{":
+        return Kind.SONATA
     raise FormatError(
         explain(
             str(path),
             "is no file of ours",
             found="an empty file" if not start else f"a file that begins with {start!r}",
-            expected="a network (.h5), an NIR graph (.nir), events (.h5, .npz) or arrays (.npz)",
+            expected="a network (.h5), an NIR graph (.nir), a circuit of SONATA (.json), events (.h5, .npz), "
+            "arrays (.npz)",
         )
     )
 
@@ -71,6 +77,10 @@ def _hdf5(path: Path) -> Kind:
         return Kind.EVENTS
     if "node" in names:
         return Kind.NIR
+    if "layer" in names:
+        return Kind.LAVA
+    if {"format", "cores"} <= names:
+        return Kind.CONFIGURATION
     if "format" in names:
         return Kind.NETWORK
     raise FormatError(
@@ -78,7 +88,7 @@ def _hdf5(path: Path) -> Kind:
             str(path),
             "is an HDF5 file of another kind",
             found=", ".join(sorted(names)[:8]) or "nothing",
-            expected="a network, an NIR graph or events",
+            expected="a network, an NIR graph, a network of lava-dl, a configuration or events",
         )
     )
 
@@ -95,7 +105,7 @@ def _zip(path: Path) -> Kind:
 
 
 def read_network(path: Path, *, dt: float | None = None) -> tuple[Network, Any]:
-    """Return the network of a file, and the report of its import where it was NIR.
+    """Return the network of a file, and the report of its import where it was NIR, notes where of lava-dl or SONATA.
 
     Raises
     ------
@@ -103,7 +113,7 @@ def read_network(path: Path, *, dt: float | None = None) -> tuple[Network, Any]:
     UsageError : `dt` is given for a network that has its own
     """
     kind = kind_of(path)
-    if kind is Kind.NETWORK and dt is not None:
+    if kind in (Kind.NETWORK, Kind.CONFIGURATION) and dt is not None:
         raise UsageError(
             explain(
                 "--dt",
@@ -121,6 +131,20 @@ def read_network(path: Path, *, dt: float | None = None) -> tuple[Network, Any]:
 
         imported = from_nir(path, dt=dt)
         return imported.network, imported.report
+    if kind is Kind.LAVA:
+        from spikewright.substrates.loihi.netx import DEFAULT_DT, read_net
+
+        found = read_net(path, dt=DEFAULT_DT if dt is None else dt)
+        return found.network, found.notes
+    if kind is Kind.SONATA:
+        from spikewright.network.sonata import read_sonata
+
+        circuit = read_sonata(path, dt=dt)
+        return circuit.network, circuit.notes
+    if kind is Kind.CONFIGURATION:
+        from spikewright.substrates.export import load_configuration
+
+        return load_configuration(path).network, None
     raise FormatError(
         explain(
             str(path), "holds no network", found=kind.value, expected="a network or an NIR graph"
@@ -130,9 +154,14 @@ def read_network(path: Path, *, dt: float | None = None) -> tuple[Network, Any]:
 
 def check_ending(path: Path) -> None:
     """Raise UsageError where a network cannot be written under such a name."""
-    if path.suffix not in (".nir", ".h5", ".hdf5"):
+    if path.suffix not in (".nir", ".h5", ".hdf5", ".py"):
         raise UsageError(
-            explain(str(path), "unknown ending", found=repr(path.suffix), expected=".nir or .h5")
+            explain(
+                str(path),
+                "unknown ending",
+                found=repr(path.suffix),
+                expected=".nir or .h5, or .py for a Brian2 script",
+            )
         )
 
 
@@ -160,6 +189,11 @@ def write_network(network: Network, path: Path, *, retime: bool = True) -> Any:
         from spikewright.network.nir import write_nir
 
         return write_nir(network, path, retime=retime)
+    if path.suffix == ".py":
+        from spikewright.network.brian2 import export_brian2
+
+        export_brian2(network, path)
+        return None
     from spikewright.network.store import save
 
     save(network, path)

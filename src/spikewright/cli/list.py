@@ -48,16 +48,17 @@ def _table(name: str, lines: list[dict[str, Any]]) -> Any:
     from rich.table import Table
     from rich.text import Text
 
-    columns = list(dict.fromkeys(key for line in lines for key in line))
-    if (
-        name == "substrates"
-    ):  # one column per substrate: there are few of them, with many facts each
+    if name == "substrates":  # many facts each: a block per substrate, not a column
         table = Table(title=name, box=SIMPLE_HEAD)
-        for head in ("", *(str(line["name"]) for line in lines)):
+        for head in ("substrate", "fact", "value"):
             table.add_column(head, overflow="fold")
-        for key in columns[1:]:
-            table.add_row(key, *(Text(str(line.get(key, "-"))) for line in lines))
+        for line in lines:
+            first, *rest = line.items()
+            for k, (key, value) in enumerate(rest):
+                table.add_row(str(first[1]) if k == 0 else "", key, Text(str(value)))
+            table.add_section()
         return table
+    columns = list(dict.fromkeys(key for line in lines for key in line))
     table = Table(title=name, box=SIMPLE_HEAD)
     for key in columns:
         table.add_column(key, overflow="fold")

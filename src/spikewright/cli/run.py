@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import typer
 
@@ -23,7 +24,9 @@ MANY = 1_000_000
 
 
 def run(
-    network: Path = typer.Argument(..., help="A network (.h5) or an NIR graph (.nir)."),
+    network: Path = typer.Argument(
+        ..., help="A network (.h5), an NIR graph (.nir) or a simulation of SONATA (.json)."
+    ),
     events: Path | None = typer.Option(None, "--events", help="Events that enter its one input."),
     inputs: Path | None = typer.Option(None, "--inputs", help=".npz, one array T B N per input."),
     steps: int | None = typer.Option(
@@ -44,19 +47,35 @@ def run(
     json: bool = JSON,
 ) -> None:
     """Run a network and say how much it did; `--out` keeps what its outputs sent, `--record` everything."""
-    from spikewright.cli.documents import read_inputs, read_network, write_arrays
+    from spikewright.cli.documents import (
+        Kind,
+        kind_of,
+        read_inputs,
+        read_network,
+        write_arrays,
+    )
     from spikewright.engines import plan
     from spikewright.engines import run as run_network
     from spikewright.report.metrics import activity
 
-    found, _ = read_network(network, dt=dt)
+    given: Any = {}
+    if kind_of(network) is Kind.SONATA:
+        from spikewright.network.sonata import read_sonata
+
+        circuit = read_sonata(network, dt=dt)
+        found, given = circuit.network, circuit.inputs
+        steps = circuit.steps if steps is None else steps
+        for note in circuit.notes:
+            say(note)
+    else:
+        found, _ = read_network(network, dt=dt)
     if engine in ("auto", "cpu") and found.n_weights > MANY and not json:
         # said before it is taken
         made = plan(found, precision=precision, threads=threads)
         say(f"memory: {made.size / 2**30:.2f} GiB, {made.threads} thread(s)")
     recording = run_network(
         found,
-        read_inputs(found, events, inputs),
+        read_inputs(found, events, inputs) or given,
         engine=engine,
         steps=steps,
         seed=seed,
@@ -64,7 +83,8 @@ def run(
         threads=threads,
         file=record,
         checkpoint=checkpoint,
-        progress=not json,
+        # the engine without a clock runs in one piece
+        progress=not json and engine != "event",
     )
     if out is not None:
         write_arrays({name: recording.dense(name) for name in found.outputs}, out)

@@ -145,6 +145,62 @@ class Latency:
 
 
 @dataclass(frozen=True)
+class Phases:
+    """A static sample part by part on few channels, for chips with fewer inputs than a sample has numbers.
+
+    The flattened sample is cut into parts, shown one after the other; steps left over are silent. A channel per part,
+    behind those of the numbers, can tell which part is shown.
+
+    Parameters
+    ----------
+    parts : into how many the sample is cut
+    each : steps for which a part is shown
+    most : spikes per step and channel of intensity 1, evenly spaced for less
+    marked : whether the channels of the parts are there; the one of the part that is shown sends `most` in every step
+    columns : first and last but one column of an image that is shown; None: all
+    """
+
+    parts: int
+    each: int
+    most: int = 1
+    marked: bool = False
+    columns: tuple[int, int] | None = None
+
+    @property
+    def is_series(self) -> bool:
+        return False
+
+    def shape_of(self, shape: tuple[int, ...]) -> tuple[int, ...]:
+        if self.columns is not None:
+            shape = (*shape[:-1], len(range(shape[-1])[slice(*self.columns)]))
+        return (int(np.prod(shape)) // self.parts + self.marked * self.parts,)
+
+    def encode(self, inputs: Array, *, steps: int, dt: float, draw: Draw) -> Array:
+        shown = inputs if self.columns is None else inputs[..., slice(*self.columns)]
+        flat = shown.reshape(len(inputs), -1)
+        if flat.shape[1] % self.parts or self.parts * self.each > steps:
+            raise DataError(
+                explain(
+                    "encoding Phases",
+                    "the sample does not fit",
+                    found=f"{flat.shape[1]} numbers in {steps} steps",
+                    expected=f"{self.parts} equal parts of {self.each} steps each",
+                )
+            )
+        width = flat.shape[1] // self.parts
+        total = np.rint(flat.reshape(-1, self.parts, width) * self.each * self.most)
+        share = np.arange(self.each + 1)[:, None, None, None] / self.each
+        counts = np.diff(np.floor(total * share + 0.5), axis=0)
+        out = np.zeros((steps, len(flat), *self.shape_of(inputs.shape[1:])), np.float32)
+        for part in range(self.parts):
+            during = slice(part * self.each, (part + 1) * self.each)
+            out[during, :, :width] = counts[:, :, part]
+            if self.marked:
+                out[during, :, width + part] = self.most
+        return out
+
+
+@dataclass(frozen=True)
 class Stream:
     """A time series enters as it is, times a gain: features as currents, or spikes that were stored."""
 

@@ -11,6 +11,7 @@ from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
 from typing import TYPE_CHECKING
 
+from spikewright.engines.choice import Choice, choose
 from spikewright.engines.engine import Engine, Inputs, Prepared
 from spikewright.engines.record import Record
 from spikewright.engines.recorder import read_recording
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
 ENGINES: dict[str, tuple[str, str | None]] = {
     "reference": ("spikewright.engines.reference:Reference", None),
     "cpu": ("spikewright.engines.cpu:Cpu", None),
+    "event": ("spikewright.engines.event:Event", None),
+    "cluster": ("spikewright.engines.cluster:Cluster", "mpi"),
 }
 """Name -> (module:class, the extra that it needs or None)."""
 GROUP = "spikewright.engines"
@@ -40,7 +43,7 @@ def available() -> tuple[str, ...]:
 
 
 def get(name: str = "auto") -> Engine:
-    """Return an engine by name; "auto" is the fastest that every network runs on.
+    """Return an engine by name; "auto" is the fastest that every network with a clock runs on.
 
     Raises
     ------
@@ -111,7 +114,7 @@ def run(
 ) -> Recording:
     """Run a network on the named engine; the other arguments are those of `Engine.run`.
 
-    A network that was prepared runs on the engine that prepared it.
+    A network that was prepared runs on the engine that prepared it. "auto" takes what `choose(network)` says, and why.
 
     Examples
     --------
@@ -121,8 +124,8 @@ def run(
     >>> int(run(net, {"n.i": np.full((100, 1, 1), 2.0)}, engine="reference").count("n")[0, 0])
     7
     """
-    if isinstance(network, Prepared) and engine == "auto":
-        engine = network.engine
+    if engine == "auto":
+        engine = network.engine if isinstance(network, Prepared) else choose(network).engine
     return get(engine).run(
         network,
         inputs,
@@ -162,6 +165,7 @@ def prepare(
     >>> run(ready, steps=10, state=state).state.step
     20
     """
+    engine = choose(network).engine if engine == "auto" else engine
     return get(engine).prepare(
         network, precision=precision, threads=threads, lazy=lazy, batch=batch
     )
@@ -193,6 +197,7 @@ def plan(
 
 __all__ = [
     "ENGINES",
+    "Choice",
     "Engine",
     "Inputs",
     "Prepared",
@@ -201,6 +206,7 @@ __all__ = [
     "Spikes",
     "State",
     "available",
+    "choose",
     "get",
     "plan",
     "prepare",

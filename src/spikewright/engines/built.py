@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from spikewright.engines.lazy_source import LazyTables
 from spikewright.engines.plastic import StoredRule
@@ -22,6 +22,9 @@ class Built:
     stored : projection -> its synapses
     ruled : projection with a rule -> its synapses
     lazy : lazy population -> its closed forms
+    edges : population -> the neurons of its parts, where they are not those of `planner.bounds`
+    mine : the parts that are advanced here, one by each thread, where others are advanced elsewhere; synapses are
+        stored for these only
     """
 
     precision: str
@@ -30,6 +33,8 @@ class Built:
     stored: Mapping[str, Stored]
     ruled: Mapping[str, StoredRule]
     lazy: Mapping[str, LazyTables]
+    edges: Mapping[str, list[tuple[int, int]]] = field(default_factory=dict)
+    mine: range | None = None
 
     @property
     def bytes(self) -> int:

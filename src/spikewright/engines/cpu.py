@@ -99,4 +99,4 @@ def _stored(
     form, _ = form_for(network, name, precision, parts, listed=listed)
     if form.kind == "bitmap" and has_repeats(made):
         form = replace(form, kind="rows")
-    return store(made, form, network.lag(name), pre.n)
+    return store(made, form, network.lag(name), pre.n, q.exponent)

@@ -35,7 +35,6 @@ from spikewright.engines.lazy_source import (
     fill_cells,
     write_lazy,
 )
-from spikewright.engines.planner import bounds
 from spikewright.engines.program import PoissonProgram, PopulationProgram, StepsProgram
 from spikewright.engines.record import Record
 from spikewright.engines.recording import Spikes
@@ -62,9 +61,13 @@ class CpuPopulation:
         batch, parts, workers = request.batch, run.parts, run.workers
         self.number = run.number(p)
         self.outgoing = tuple(n for n, q in run.network.projections.items() if q.pre == p.name)
-        self.edges = bounds(p.n, parts)
+        self.edges = run.edges(p.name)
         self.bounds = np.array([self.edges[0][0], *(high for _, high in self.edges)], np.int64)
         self.room = max(8, -(-max(high - low for low, high in self.edges) // 64) * 64)
+        # what is advanced here: arrays hold these neurons only, and are addressed as if they began with neuron 0
+        self.low, self.high = run.range_of(p.name)
+        self.width = self.high - self.low
+        self.own_room = max(self.edges[part][1] - self.edges[part][0] for part in run.mine)
         waiting = [run.own.ruled[q].longest for q in run.ruled_from[p.name]]
         waiting += [
             run.own.stored[n].longest
@@ -87,26 +90,30 @@ class CpuPopulation:
         }
         seen = tuple(dict.fromkeys(v for reads in asking.values() for v in reads))
         self.seen = seen
-        self.peak_rows = np.zeros((len(seen), batch, p.n), self.number)
+        self.peak_rows = np.zeros((len(seen), batch, self.width), self.number)
         self.peaks = {
-            n: np.array([where(self.peak_rows[seen.index(v)]) for v in reads], np.int64)
+            n: np.array([self.where(self.peak_rows[seen.index(v)]) for v in reads], np.int64)
             for n, reads in asking.items()
         }
-        self.sent = np.zeros((batch, p.n), np.int64)
+        self.sent = np.zeros((batch, self.width), np.int64)
         self.activity = np.zeros((request.steps, batch), np.int64)
         self.errors = lines((workers, 8), np.int64)
+        own = slice(self.low, self.high)
         self.state = {
-            v: np.array(x, self.number, order="C") for v, x in request.state.values[p.name].items()
+            v: np.array(x[:, own], self.number, order="C")
+            for v, x in request.state.values[p.name].items()
         }
         self.waiting = (
-            np.array(request.state.waiting[p.name], wait, order="C")
+            np.array(request.state.waiting[p.name][:, own], wait, order="C")
             if self.waits
             else np.zeros(1, wait)
         )
         self.wanted = request.record.get(p.name, Record(()))
+        chosen = np.arange(p.n) if self.wanted.neurons is None else np.sort(self.wanted.neurons)
+        self.chosen = chosen[(chosen >= self.low) & (chosen < self.high)].astype(np.int64)
         self.traced = tuple(v for v in self.wanted.variables if v != "output")
         self.wants_output = "output" in self.wanted.variables
-        n_rows, width = self.wanted.rows(request.state.step, request.steps), self.wanted.width(p.n)
+        n_rows, width = self.wanted.rows(request.state.step, request.steps), len(self.chosen)
         self.trace_rows = {v: np.zeros((n_rows, batch, width), self.number) for v in self.traced}
         self.kept = self.wants_output or p.name in request.spikes
         self.parts_kept: list[tuple[NDArray[Any], ...]] = []
@@ -123,24 +130,26 @@ class CpuPopulation:
         else:
             kernel_at = self.compile()
         t = self.table
-        t[at.SIZE], t[at.BOUNDS], t[at.BATCH], t[at.PARTS] = p.n, where(self.bounds), batch, parts
+        t[at.SIZE], t[at.BOUNDS] = self.width, where(self.bounds)
+        t[at.BATCH], t[at.PARTS] = batch, parts
         t[at.BLOCK] = BLOCK if run.steps_together > SHORT else max(1, self.room)
         t[at.FLAGS], t[at.ROOM], t[at.ROW] = where(flags), self.room, where(row)
         t[at.SPIKES], t[at.DEPTH], t[at.COUNTS] = where(self.spikes), self.depth, where(self.counts)
         t[at.VALUES] = where(self.values)
-        t[at.WAITING], t[at.FIRST_SAMPLE] = where(self.waiting), request.first_sample
+        t[at.WAITING], t[at.FIRST_SAMPLE] = self.where(self.waiting), request.first_sample
         t[at.ERRORS], t[at.CHECKED] = where(self.errors), request.check_finite
-        t[at.POPULATION], t[at.SENT] = number, where(self.sent)
+        t[at.POPULATION], t[at.SENT] = number, self.where(self.sent)
         t[at.ITEM] = np.dtype(self.number).itemsize
-        self.chosen = np.arange(p.n)
-        if self.wanted.neurons is not None:
-            self.chosen = np.sort(self.wanted.neurons).astype(np.int64)
         t[at.EVERY], t[at.CHOSEN], t[at.N_CHOSEN] = self.wanted.every, where(self.chosen), width
         self.operations: list[tuple[int, int]] = [(kernel_at, where(self.table))]
         if self.driven is not None:
             self.driven.table[at.POPULATION] = number
             self.operations.insert(0, self.driven.operation)
         self.address = where(self.table)
+
+    def where(self, array: NDArray[Any]) -> int:
+        """Return where the numbers of neuron 0 would stand in an array whose rows begin with neuron `low`."""
+        return where(array) - self.low * array.itemsize
 
     def finish_table(self) -> None:
         """Do what needs the whole table: find out which lazy neurons are hot."""
@@ -249,17 +258,17 @@ class CpuPopulation:
         place = at.OPEN
         for port in kernel.rings:
             ring = run.rings[p.name, port]
-            t[place], t[place + 1] = where(ring), len(ring)
+            t[place], t[place + 1] = self.where(ring), len(ring)
             place += 2
         self.outside_at = place
         self.outside = []
         for port in kernel.outside:
-            array = np.zeros((self.inputs[port].steps + 1, request.batch, p.n), number)
-            array[:-1] = self.inputs[port].dense
+            array = np.zeros((self.inputs[port].steps + 1, request.batch, self.width), number)
+            array[:-1] = self.inputs[port].dense[:, :, self.low : self.high]
             self.outside.append(array)
             place += 2
         for variable in model.state:
-            t[place] = where(self.state[variable])
+            t[place] = self.where(self.state[variable])
             place += 1
         self.drive_tables = []
         for port in model.inputs:
@@ -283,16 +292,18 @@ class CpuPopulation:
         shared = self.as_number(
             np.array(values, np.float64 if number is np.float32 else number), names
         )
-        which: Any = slice(None) if chosen is None else chosen
+        which: Any = slice(self.low, self.high) if chosen is None else chosen
+        whose = self.where if chosen is None else where
         rows = [np.broadcast_to(constants[name], (1, p.n))[:, which] for name in kernel.own]
-        own = np.empty((len(rows), p.n if chosen is None else len(chosen)), number)
+        own = np.empty((len(rows), self.width if chosen is None else len(chosen)), number)
         for i, row in enumerate(rows):
             own[i] = self.as_number(row, [kernel.own[i]])
         flat = [b[which] for port in model.inputs for b in p.biases.get(port, ())]
         biases = np.array(flat, number).reshape(len(flat), own.shape[1])
         hold = np.zeros(1, np.int64) if step.refractory is None else step.refractory
+        each = hold.ndim > 0 and step.refractory is not None
         hold = np.array(hold, self.waiting.dtype).reshape(-1)
-        if len(hold) > 1:
+        if each:
             hold = np.ascontiguousarray(hold[which])
         keys = np.array(
             [run.program.key(request.seed, p.name, noise) for noise in step.noise], np.uint64
@@ -303,9 +314,10 @@ class CpuPopulation:
                 for kind in step.noise.values()
             ]
         )
-        t[at.PEAKS] = where(self.peak_rows)
-        t[at.CONSTANTS], t[at.OWN], t[at.BIASES] = where(shared), where(own), where(biases)
-        t[at.KEYS], t[at.SCALE], t[at.HOLD] = where(keys), where(scale), where(hold)
+        t[at.PEAKS] = self.where(self.peak_rows)
+        t[at.CONSTANTS], t[at.OWN], t[at.BIASES] = where(shared), whose(own), whose(biases)
+        t[at.KEYS], t[at.SCALE] = where(keys), where(scale)
+        t[at.HOLD] = whose(hold) if each else where(hold)
         self.keep += [shared, own, biases, keys, scale, hold]
 
     def as_number(self, values: NDArray[Any], names: list[str]) -> NDArray[Any]:
@@ -328,47 +340,48 @@ class CpuPopulation:
         return found
 
     def drive(self, drive: Any) -> NDArray[np.int64]:
-        run, p, request, number = self.run, self.p, self.run.request, self.number
+        run, request, number = self.run, self.run.request, self.number
         t = np.zeros(drives.ENTRIES, np.int64)
         key = np.array([run.program.drive_key(request.seed, drive.name)], np.uint64).view(np.int64)
         t[drives.KEY], t[drives.FIRST_SAMPLE] = key[0], request.first_sample
-        t[drives.SIZE], t[drives.ITEM] = p.n, np.dtype(number).itemsize
+        t[drives.SIZE], t[drives.ITEM] = self.width, np.dtype(number).itemsize
+        own = slice(self.low, self.high)
         arrays: list[NDArray[Any]]
         if isinstance(drive, StepsProgram):
             t[drives.KIND] = drives.STEPS
             times, values = (
                 np.array(drive.start, np.int64),
-                np.array(drive.values, number, order="C"),
+                np.array(drive.values[:, own], number, order="C"),
             )
             t[drives.TIMES], t[drives.PIECES], t[drives.STEP_VALUES] = (
                 where(times),
                 len(times),
-                where(values),
+                self.where(values),
             )
             self.keep += [times, values]
             return t
-        buffer = np.zeros((run.workers, 4, p.n), number)
-        words = np.zeros((run.workers, 4, p.n), np.uint32)
-        t[drives.BUFFER], t[drives.WORDS] = where(buffer), where(words)
+        buffer = np.zeros((run.workers, 4, self.width), number)
+        words = np.zeros((run.workers, 4, self.width), np.uint32)
+        t[drives.BUFFER], t[drives.WORDS] = self.where(buffer), self.where(words)
         if isinstance(drive, PoissonProgram):
             t[drives.KIND] = drives.POISSON
             start = np.array(drive.start, np.int64)
             thresholds = np.array(drive.thresholds, np.uint64)
             guides = np.array([drives.guide(thresholds[a:b]) for a, b in itertools.pairwise(start)])
-            weight = np.array(drive.weight, number)
-            which = np.array(drive.which, np.int64)
+            weight = np.array(drive.weight[own], number)
+            which = np.array(drive.which[own], np.int64)
             t[drives.GUIDE], t[drives.THRESHOLDS], t[drives.START] = (
                 where(guides),
                 where(thresholds),
                 where(start),
             )
-            t[drives.WHICH] = where(which) if len(guides) > 1 else 0
-            t[drives.WEIGHT] = where(weight)
+            t[drives.WHICH] = self.where(which) if len(guides) > 1 else 0
+            t[drives.WEIGHT] = self.where(weight)
             arrays = [start, thresholds, guides, weight, which]
         else:
             t[drives.KIND] = drives.GAUSSIAN
-            mean, std = np.array(drive.mean, np.float64), np.array(drive.std, np.float64)
-            t[drives.MEAN], t[drives.STD] = where(mean), where(std)
+            mean, std = np.array(drive.mean[own], np.float64), np.array(drive.std[own], np.float64)
+            t[drives.MEAN], t[drives.STD] = self.where(mean), self.where(std)
             arrays = [mean, std]
         self.keep += [buffer, words, *arrays]
         return t
@@ -422,7 +435,7 @@ class CpuPopulation:
 
     def most_steps(self) -> int:
         """Return how many steps may be run before what was recorded must be taken."""
-        each = self.run.request.batch * self.p.n * (12 if self.graded else 4)
+        each = max(1, self.run.request.batch * self.width * (12 if self.graded else 4))
         hold = (
             1 if self.p.step.refractory is None else 1 + int(self.p.step.refractory.min(initial=0))
         )
@@ -437,7 +450,7 @@ class CpuPopulation:
         hold = self.p.step.refractory
         # a neuron that waits r steps after a spike sends at most 1 + (steps - 1) // (r + 1) times
         often = steps if hold is None else 1 + (steps - 1) // (1 + int(hold.min(initial=0)))
-        room = max(1, self.room * often) if self.kept else 0
+        room = max(1, self.own_room * often) if self.kept else 0
         self.log = np.empty((batch, parts, room), np.int32)
         self.log_values = np.empty(
             (batch, parts, room) if self.graded and self.kept else (0,), self.number
@@ -452,7 +465,7 @@ class CpuPopulation:
         index = k - run.request.state.step
         for i, array in enumerate(self.outside):
             first = min(index, len(array) - 1)
-            t[self.outside_at + 2 * i] = where(array[first:])
+            t[self.outside_at + 2 * i] = self.where(array[first:])
             t[self.outside_at + 2 * i + 1] = len(array) - first
         for table in self.drive_tables:
             table[drives.FIRST_STEP] = k
@@ -460,7 +473,8 @@ class CpuPopulation:
         row = self.wanted.rows(run.request.state.step, index)
         t[at.FIRST_ROW] = -(-k // self.wanted.every)
         self.places = np.array(
-            [(where(self.state[v]), where(self.trace_rows[v][row:])) for v in self.traced], np.int64
+            [(self.where(self.state[v]), where(self.trace_rows[v][row:])) for v in self.traced],
+            np.int64,
         ).reshape(-1)
         t[at.TRACES] = where(self.places)
 
@@ -507,30 +521,36 @@ class CpuPopulation:
 
     def traces(self, steps: int) -> dict[str, NDArray[Any]]:
         """Return the recorded variables, `T B n`."""
-        found: dict[str, NDArray[Any]] = {}
-        wanted = self.wanted
-        order = None if wanted.neurons is None else np.argsort(np.argsort(wanted.neurons))
-        for variable in wanted.variables:
-            if variable == "output":
-                found[variable] = self.sent_values(steps)
-            else:
-                rows: NDArray[Any] = self.trace_rows[variable].astype(self.p.dtype, copy=False)
-                found[variable] = rows if order is None else rows[..., order]
+        return {v: self.arranged(rows) for v, rows in self.ascending(steps).items()}
+
+    def arranged(self, rows: NDArray[Any]) -> NDArray[Any]:
+        """Return rows of all recorded neurons, by address, in the order in which they were asked for."""
+        if self.wanted.neurons is None:
+            return rows
+        order = np.argsort(np.argsort(self.wanted.neurons))
+        found: NDArray[Any] = rows[..., order]
         return found
+
+    def ascending(self, steps: int) -> dict[str, NDArray[Any]]:
+        """Return the recorded variables of the neurons that are advanced here, by address."""
+        return {
+            v: self.sent_values(steps)
+            if v == "output"
+            else self.trace_rows[v].astype(self.p.dtype, copy=False)
+            for v in self.wanted.variables
+        }
 
     def sent_values(self, steps: int) -> NDArray[Any]:
         """Return what was sent in the steps that are recorded, of the neurons that are."""
         wanted, request = self.wanted, self.run.request
         first = request.state.step
         out: NDArray[Any] = np.zeros(
-            (wanted.rows(first, steps), request.batch, wanted.width(self.n)), self.p.dtype
+            (wanted.rows(first, steps), request.batch, len(self.chosen)), self.p.dtype
         )
         spikes = self.record(steps)
         value = np.ones(spikes.n) if spikes.value is None else spikes.value
-        column = np.arange(self.n)
-        if wanted.neurons is not None:
-            column = np.full(self.n, -1)
-            column[wanted.neurons] = np.arange(len(wanted.neurons))
+        column = np.full(self.n, -1)
+        column[self.chosen] = np.arange(len(self.chosen))
         step, place = spikes.step + first, column[spikes.address]
         here = (step % wanted.every == 0) & (place >= 0)
         row = step[here] // wanted.every - -(-first // wanted.every)

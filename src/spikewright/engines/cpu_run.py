@@ -21,7 +21,7 @@ from spikewright.engines.cpu_population import CpuPopulation
 from spikewright.engines.engine import Prepared, Request, broken_off, not_finite, shaped
 from spikewright.engines.layout import lines, scattered, where
 from spikewright.engines.lazy_source import write_arrival
-from spikewright.engines.planner import batch_steps, is_replayed
+from spikewright.engines.planner import batch_steps, bounds, is_replayed
 from spikewright.engines.plastic import Plastic
 from spikewright.engines.program import PopulationProgram
 from spikewright.engines.recording import Quiet, Recording, State, plain_parts
@@ -51,8 +51,12 @@ class CpuRun:
         }
         self.lazy = {n: made for n, made in prepared.own.lazy.items() if n not in busy}
         self.parts = self.own.parts
+        self.mine = range(self.parts) if self.own.mine is None else self.own.mine
         self.teams = 1 if self.parts > 1 else min(self.own.threads, request.batch)
-        self.workers = self.parts * self.teams
+        if self.own.mine is not None:
+            # samples take turns in every batch of steps: each has what a worker keeps, for itself
+            self.teams = request.batch
+        self.workers = len(self.mine) * self.teams
         self.ruled_from = {
             n: [q for q in self.own.ruled if self.network.projections[q].pre == n]
             for n in self.program.populations
@@ -74,6 +78,16 @@ class CpuRun:
         self.plastic = {name: self.make_plastic(name) for name in self.own.ruled}
         self.operations, self.groups = self.schedule()
         self.sync = np.zeros(32, np.int64)
+
+    def edges(self, name: str) -> list[tuple[int, int]]:
+        """Return the neurons of each part of a population."""
+        n = self.program.populations[name].n
+        return self.own.edges.get(name) or bounds(n, self.parts)
+
+    def range_of(self, name: str) -> tuple[int, int]:
+        """Return the neurons of a population that are advanced here: arrays hold these only."""
+        edges = self.edges(name)
+        return edges[self.mine.start][0], edges[self.mine.stop - 1][1]
 
     def fill(self) -> None:
         """Put spikes that were sent before the run, and have not arrived, where kernels look for them."""
@@ -113,9 +127,11 @@ class CpuRun:
             if not reached and before is None:
                 continue
             longer = length + self.steps_together
-            ring = lines((longer, batch, p.n), self.number(p))
+            low, high = self.range_of(name)
+            ring = lines((longer, batch, high - low), self.number(p))
             for late in range(length if before is not None else 0):
-                ring[(state.step + late) % longer] = before[(state.step + late) % length]  # type: ignore[index]
+                slot = before[(state.step + late) % length]  # type: ignore[index]
+                ring[(state.step + late) % longer] = slot[:, low:high]
             rings[name, port] = ring
         return rings
 
@@ -132,7 +148,7 @@ class CpuRun:
     def in_order(self, name: str, port: str, k: int, length: int) -> NDArray[Any]:
         """Return a port's ring before step k, by step modulo the length that a State has."""
         p = self.program.populations[name]
-        shape = (length, self.request.batch, p.n)
+        shape = (length, self.request.batch, self.populations[name].width)
         ring = self.rings.get((name, port))
         if ring is None:
             return scattered(shape, p.dtype)
@@ -223,6 +239,7 @@ class CpuRun:
                     late.append(operation)
         replays = [p for name, p in self.populations.items() if name in self.replayed]
         first = [o for p in replays for o in p.operations]
+        self.n_replays = len(first)
         group(first + [(log, p.address) for p in replays], stepwise=False, meet=False)
         group(early, stepwise=True, meet=True)
         flows = [p.operation("flow") for p in self.plastic.values()]
@@ -258,7 +275,10 @@ class CpuRun:
                 group(instant[name], stepwise=True, meet=True)
                 stage, meet, unmet = [], False, set()
         group(stage, stepwise=stepwise, meet=meet)
-        ahead = self.ahead() if late and together <= AHEAD_STEPS else []
+        self.n_before = len(groups)
+        # a process that owns a part has short rows, many of them: finding them is most of the work
+        fetches = together <= AHEAD_STEPS or self.own.mine is not None
+        ahead = self.ahead() if late and fetches else []
         group(ahead, stepwise=False, meet=True)
         group(late, stepwise=True, meet=not ahead)
         if groups and not any(meets for *_, meets in groups):
@@ -335,7 +355,14 @@ class CpuRun:
             state = start_synapses(
                 stored.rule, stored.program.synapses, batch=request.batch, graded=graded
             )
-        plastic = Plastic(stored, state, post.edges, number=post.number, workers=self.workers)
+        plastic = Plastic(
+            stored,
+            state,
+            [post.edges[part] for part in self.mine],
+            number=post.number,
+            workers=self.workers,
+            first=self.mine.start,
+        )
         t, model = plastic.table, stored.rule.model
         ring = self.rings.get((q.post, self.network.port_of(name)), np.zeros((1, 1, 1)))
         t[at.PRE_SPIKES], t[at.PRE_COUNTS], t[at.PRE_VALUES] = (
@@ -344,8 +371,8 @@ class CpuRun:
             where(pre.values),
         )
         t[at.PRE_ROOM], t[at.PRE_DEPTH], t[at.PRE_PARTS] = pre.room, pre.depth, self.parts
-        t[at.RING], t[at.LENGTH], t[at.POST_BATCH] = where(ring), len(ring), request.batch
-        t[at.POST_SIZE], t[at.POST_BOUNDS], t[at.WIDTH] = post.n, where(post.bounds), pre.n
+        t[at.RING], t[at.LENGTH], t[at.POST_BATCH] = post.where(ring), len(ring), request.batch
+        t[at.POST_SIZE], t[at.POST_BOUNDS], t[at.WIDTH] = post.width, where(post.bounds), pre.n
         t[at.R_POST_SPIKES], t[at.R_POST_COUNTS] = where(post.spikes), where(post.counts)
         t[at.R_POST_ROOM], t[at.R_POST_DEPTH], t[at.R_POST_PARTS] = (
             post.room,
@@ -384,13 +411,14 @@ class CpuRun:
         table[at.PRE_VALUES] = where(pre.values)
         table[at.PRE_ROOM], table[at.PRE_DEPTH] = pre.room, pre.depth
         table[at.PRE_PARTS] = self.parts
-        table[at.RING], table[at.LENGTH] = where(ring), len(ring)
-        table[at.POST_BATCH], table[at.POST_SIZE] = batch, post.n
+        table[at.RING], table[at.LENGTH] = post.where(ring), len(ring)
+        table[at.POST_BATCH], table[at.POST_SIZE] = batch, post.width
         table[at.POST_BOUNDS], table[at.LAG] = where(post.bounds), stored.lag
         slots = np.arange(2 * len(ring), dtype=np.uint64) % np.uint64(len(ring))
-        wrapped = slots * np.uint64(batch * post.n)
+        wrapped = slots * np.uint64(batch * post.width)
         places = np.zeros((self.parts, 8), np.int64)
-        for row, arrays in zip(places, stored.parts, strict=True):
+        mine = places[self.mine.start : self.mine.stop]
+        for row, arrays in zip(mine, stored.parts, strict=True):
             for column, key in enumerate(("start", "target", "weight", "lag")):
                 row[column] = where(arrays[key]) if key in arrays else 0
             if "bits" in arrays:
@@ -401,14 +429,16 @@ class CpuRun:
         weight = np.array([stored.weight], ring.dtype)
         scratch = np.zeros(0, ring.dtype)
         if stored.form.kind == "shifted":
-            scratch = np.zeros((self.workers, len(ring), post.n), ring.dtype)
+            scratch = np.zeros((self.workers, len(ring), post.width), ring.dtype)
+        elif stored.form.kind == "matrix" and stored.form.number == "int64":
+            scratch = lines((self.workers, post.width), ring.dtype)
         table[at.WRAPPED], table[at.ROWS], table[at.WEIGHT] = (
             where(wrapped),
             where(places),
             where(weight),
         )
         table[at.TABLE], table[at.SCRATCH] = where(stored.values), where(scratch)
-        table[at.EXPONENT] = q.exponent
+        table[at.EXPONENT] = stored.exponent
         form = stored.form
         table[at.TARGET_BYTES] = deliver.BYTES.get(form.target, 0)
         table[at.WEIGHT_BYTES] = deliver.BYTES[form.weight]
@@ -468,6 +498,7 @@ class CpuRun:
                 steps,
                 self.steps_together,
                 self.sync,
+                self.parts,
             )
 
         if pool is None:

@@ -6,7 +6,7 @@ order, so that they agree bit for bit: sources ascending, synapses of a source i
     form      what a part holds
     rows      synapses compressed by source: local targets (uint16 or int32), weights (float64, float32, float16, a
               code of one byte, or one for all), lags (one byte, two bytes, or one for all)
-    matrix    a weight for every pair
+    matrix    a weight for every pair; of integers, the rows of a step are summed first
     bitmap    a bit for every pair, one weight and one lag for all
 
 Rows of the next spike are fetched into the cache while those of this one are added.
@@ -18,10 +18,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from spikewright.engines.compiled import kernels_version, load
+from spikewright.engines.narrow import GROUP
 
 BYTES = {
-    "float64": 8, "float32": 4, "float16": 2, "int64": 8, "int32": 4, "uint16": 2, "uint8": 1,
-    "code": 1, "one": 0,
+    "float64": 8, "float32": 4, "float16": 2, "int64": 8, "int32": 4, "int16": 2, "int8": 1,
+    "uint16": 2, "uint8": 1, "code": 1, "one": 0,
 }  # fmt: skip
 
 
@@ -33,10 +34,12 @@ class Form:
     ----------
     kind : "rows", "matrix", "bitmap" or "shifted" (rows of an integer network whose sums are shifted)
     target : "uint16" or "int32"; of rows
-    weight : "float64", "float32", "float16", "int64", "code" (one byte into a table of values) or "one"
+    weight : "float64", "float32", "float16", "int64", "int32", "int16", "int8", "code" (one byte into a table of
+        values) or "one"
     lag : "uint8", "uint16" or "one"
     number : what the ring holds: "float64", "float32" or "int64"
     value : what spikes carry: "" where every spike is 1, else the numbers of the source population
+    shift : bits taken out of every weight of an integer network; sums are shifted by them and the exponent
     """
 
     kind: str
@@ -45,6 +48,7 @@ class Form:
     lag: str
     number: str
     value: str = ""
+    shift: int = 0
 
     @property
     def graded(self) -> bool:
@@ -78,7 +82,7 @@ _HEAD = """\
 # Kernels: {version}
 
 from numba import carray, cfunc
-from numpy import float32, float64, int32, int64, uint8, uint16, uint32, uint64
+from numpy import float32, float64, int8, int16, int32, int64, uint8, uint16, uint32, uint64
 
 from spikewright.engines import layout as at
 from spikewright.engines.intrinsics import KERNEL, fetch, half, view
@@ -116,6 +120,8 @@ def text(form: Form) -> str:
         else ""
     )
     times = f" * {number}(values[h])" if form.graded else ""
+    if form.kind == "matrix" and number == "int64":
+        return _integer_matrix(form, lines, slot, values)
     if form.kind == "matrix":
         add(f"    matrix = view(rows[2], t[at.WIDTH] * width, {number})")
         add(slot)
@@ -159,6 +165,10 @@ def text(form: Form) -> str:
     }.get(form.weight, f"{number}(weight[e])")
     if form.graded:
         amount += " * y"
+    if number == "int64" and form.kind == "rows":
+        add("    exponent = t[at.EXPONENT]")
+        amount = f"shift_left({amount}, exponent)"
+        lines[0] = _with_shifts(lines[0])
     if form.lag == "one":
         add(slot)
         place = "slot[target[e]]" if form.target == "uint16" else "slot[uint32(target[e])]"
@@ -211,8 +221,54 @@ def text(form: Form) -> str:
         add("                ring[i] += shift_left(place[late * width + i], exponent)")
         add("            else:")
         add("                ring[i] += shift_right(place[late * width + i], -exponent)")
-        lines[0] = lines[0].replace(
-            "from spikewright.engines.intrinsics",
-            "from spikewright.engines.kernels import shift_left, shift_right\nfrom spikewright.engines.intrinsics",
-        )
+        lines[0] = _with_shifts(lines[0])
+    return "\n".join(line for line in lines if line) + "\n"
+
+
+def _with_shifts(head: str) -> str:
+    return head.replace(
+        "from spikewright.engines.intrinsics",
+        "from spikewright.engines.kernels import shift_left, shift_right\nfrom spikewright.engines.intrinsics",
+    )
+
+
+def _integer_matrix(form: Form, lines: list[str], slot: str, values: str) -> str:
+    """Return the source for a matrix of integers: rows are summed, the sum is shifted and added.
+
+    Narrow weights of a group of rows are added as 16-bit numbers: `engines/narrow.py` sees to it that they fit.
+    """
+    narrow = form.weight in ("int8", "int16") and not form.graded
+    total = "int32" if narrow else "int64"
+    lines[0] = _with_shifts(lines[0])
+    add = lines.append
+
+    def row(h: str) -> str:
+        size = BYTES[form.weight]
+        return f"view(rows[2] + {size} * int64(spikes[{h}]) * width, width, {form.weight})"
+
+    add(slot)
+    add(f"    total = view(t[at.SCRATCH] + 8 * worker * t[at.POST_SIZE], width, {total})")
+    add("    total[:] = 0")
+    add(_SPIKES + values)
+    add("        first = 0")
+    if narrow:
+        add(f"        while first + {GROUP} <= n:")
+        lines += [f"            r{i} = {row(f'first + {i}')}" for i in range(GROUP)]
+        add("            for i in range(width):")
+        terms = " + ".join(f"r{i}[i]" for i in range(GROUP))
+        add(f"                total[i] += int32(int16({terms}))")
+        add(f"            first += {GROUP}")
+    add("        for h in range(first, n):")
+    add(f"            line = {row('h')}")
+    if form.graded:
+        add("            y = int64(values[h])")
+    add("            for i in range(width):")
+    add(f"                total[i] += {total}(line[i])" + (" * y" if form.graded else ""))
+    add("    exponent = t[at.EXPONENT]")
+    add("    if exponent >= 0:")
+    add("        for i in range(width):")
+    add("            slot[i] += shift_left(int64(total[i]), exponent)")
+    add("    else:")
+    add("        for i in range(width):")
+    add("            slot[i] += shift_right(int64(total[i]), -exponent)")
     return "\n".join(line for line in lines if line) + "\n"

@@ -180,6 +180,46 @@ def _rk4(rates: Mapping[str, ast.expr], step: ast.expr) -> list[tuple[str, ast.e
     return assign
 
 
+def step_matrix(population: Population, dt: float) -> dict[tuple[str, str], NDArray[Any]]:
+    """Return what one step of an affine population does, entry by entry, by its own method of integration.
+
+    For Euler methods this is not the propagator: 1 - dt / tau instead of exp(-dt / tau). Jumps are not included.
+
+    Parameters
+    ----------
+    population : of an affine model; for other methods than Euler's its propagator is returned
+    dt : s
+
+    Returns
+    -------
+    dict : as of `propagator`
+    """
+    model, method = population.model, method_of(population)
+    constants = {name: population.param(name) for name in model.params}
+    constants = {name: v.reshape(-1) if v.ndim else v for name, v in constants.items()}
+    if method not in (Method.EULER, Method.SEQUENTIAL_EULER):
+        return propagator(model, constants, dt)
+    sources = [*model.state, *model.inputs, *model.noise]
+    zero = dict(constants) | dict.fromkeys(sources, 0.0) | {"dt": dt}
+    rows: dict[str, dict[str, Any]] = {x: {x: 1.0} for x in model.state}
+    stepped = dict(rows)
+    for variable, rate in model.trees["dynamics"].items():
+        seen = stepped if method is Method.SEQUENTIAL_EULER else rows
+        row: dict[str, Any] = dict(rows[variable])
+        row["1"] = dt * np.asarray(evaluate(rate, zero))
+        for source in sources:
+            slope = dt * np.asarray(evaluate(derivative(rate, source), zero))
+            for column, value in seen.get(source, {source: 1.0}).items():
+                row[column] = row.get(column, 0.0) + slope * value
+        stepped[variable] = row
+    return {
+        (variable, column): np.asarray(value, np.float64)
+        for variable, row in stepped.items()
+        for column, value in row.items()
+        if np.any(value != 0)
+    }
+
+
 def propagator(
     model: NeuronModel, constants: Mapping[str, Any], dt: float
 ) -> dict[tuple[str, str], NDArray[Any]]:

@@ -36,6 +36,7 @@ class Outside:
     steps, batch, n : its size, `T B n`
     array : `T B n`, or None
     start, address, value : the cells that are not zero, sample by sample and step by step (see `bin_sparse`), or None
+    events : what the cells were binned from, one per sample, or None: for engines that know times within a step
     """
 
     steps: int
@@ -45,6 +46,7 @@ class Outside:
     start: NDArray[np.int64] | None = None
     address: NDArray[np.int64] | None = None
     value: NDArray[Any] | None = None
+    events: tuple[Events, ...] | None = None
 
     def since(self, done: int, steps: int) -> Outside:
         """Return what enters in `steps` steps after the first `done`."""
@@ -222,8 +224,18 @@ class Engine(ABC):
         )
         keeping = Keeping(file, checkpoint, progress)
         if keeping.is_needed:
+            self._check_keeping(keeping)
             return run_in_stretches(self, prepared, request, keeping)
         return self._advance(prepared, request)
+
+    @property
+    def is_writer(self) -> bool:
+        """Whether files are written and progress is shown here: not on all processes of a run on many."""
+        return True
+
+    def agreed(self, value: int) -> int:
+        """Return the number that all processes of a run go by."""
+        return value
 
     def stretch(self, prepared: Prepared, request: Request) -> Recording:
         """Run a request that was checked: a stretch of a run."""
@@ -286,6 +298,9 @@ class Engine(ABC):
                     expected=self.name,
                 )
             )
+
+    def _check_keeping(self, keeping: Keeping) -> None:  # noqa: B027  (most engines have them all)
+        """Refuse ways of keeping a long run that this engine does not have."""
 
     @abstractmethod
     def _advance(self, prepared: Prepared, request: Request) -> Recording:
@@ -414,7 +429,7 @@ def read_inputs(
             if target.model.integer:
                 counts = counts.astype(np.int64)
             found[population, port] = Outside(
-                begin.shape[1] - 1, len(value), target.n, None, begin, address, counts
+                begin.shape[1] - 1, len(value), target.n, None, begin, address, counts, tuple(value)
             )
             continue
         array = np.asarray(value)

@@ -384,6 +384,8 @@ class _Writer:
             lines.append(f"{pair} = draw(keys[{i}], block + i, k, sample)")
             if kind is Noise.UNIFORM:
                 lines.append(f"{local} = {self.number}({self.name(name, 'first')})")
+            elif kind is Noise.BITS:
+                lines.append(f"{local} = int64({self.name(name, 'first')} * 4294967296.0)")
             else:
                 self.source.used.add("normal")
                 lines.append(f"{local} = {self.number}(normal({pair}) * scale[{i}])")

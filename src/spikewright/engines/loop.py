@@ -42,16 +42,20 @@ def run(
     steps: int,
     batch: int,
     sync: Any,
+    meeting: int,
 ) -> None:
-    """Run samples first_sample..last_sample - 1, one after the other, from step `first` on."""
+    """Run samples first_sample..last_sample - 1, one after the other, from step `first` on.
+
+    `meeting` is how many threads wait for each other.
+    """
     for sample in range(first_sample, last_sample):
         k = first
         end = first + steps
         while k < end:
             now = min(batch, end - k)
             for g in range(groups.shape[0]):
-                if groups[g, MEET] != 0 and parts > 1:
-                    wait_for_all(sync, parts)
+                if groups[g, MEET] != 0 and meeting > 1:
+                    wait_for_all(sync, meeting)
                 if groups[g, STEPWISE] != 0:
                     for s in range(now):
                         for o in range(groups[g, FIRST], groups[g, LAST]):

@@ -10,7 +10,7 @@ import itertools
 import math
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from spikewright.engines.deliver import BYTES, Form
 from spikewright.engines.generate import PRECISIONS
 from spikewright.engines.lazy_source import LazyTables, tables, why_not
+from spikewright.engines.narrow import narrowed
 from spikewright.engines.program import Program, lower
 from spikewright.errors import EngineError, Problems, explain
 from spikewright.network.calculus import derivative
@@ -193,7 +194,7 @@ def plan(
     together, why = batch_steps(program, batch)
     populations = {}
     for name in program.populations:
-        size, active = _population_size(network, name, precision, batch), 1.0
+        size, active = population_size(network, name, precision, batch), 1.0
         if is_replayed(program, name):
             mode, reason = "replay", "it sends what enters"
         elif name in quiet:
@@ -274,7 +275,7 @@ def check_memory(network: Network, precision: str, parts: int, batch: int) -> No
     """
     needs = 0.0
     for name in network.populations:
-        needs += _population_size(network, name, precision, batch)
+        needs += population_size(network, name, precision, batch)
     for q in network.projections.values():
         pre, post = network.populations[q.pre], network.populations[q.post]
         made = estimate(q.topology, pre.shape, post.n, bounds(post.n, parts), q.delay, network.dt)
@@ -382,7 +383,8 @@ def why_stepped(program: Program, name: str) -> str:
     return why_not(p, network.dt)
 
 
-def _population_size(network: Network, name: str, precision: str, batch: int) -> float:
+def population_size(network: Network, name: str, precision: str, batch: int) -> float:
+    """Return the bytes that a population takes in a run."""
     population = network.populations[name]
     item = 4 if precision == "single" and not population.model.integer else 8
     length = 1
@@ -415,7 +417,7 @@ def weight_kind(weight: NDArray[Any], number: str) -> str:
     if not weight.size or np.all(weight == weight.flat[0]):
         return "one"
     if weight.dtype.kind != "f" or number == "int64":
-        return "int64" if number == "int64" else str(weight.dtype)
+        return str(weight.dtype)
     flat = weight.reshape(-1)
     if len(flat) >= MANY and len(np.unique(flat[:MANY])) <= FEW and len(np.unique(flat)) <= FEW:
         return "code"
@@ -446,12 +448,8 @@ def form_for(
         weight = weight_kind(topology.synapses(pre.shape).weight, number)
     else:
         weight = weight_kind(topology.weight, number)
-    if q.exponent:
-        return Form(
-            "shifted", target, "int64" if weight != "one" else weight, lag, number, value
-        ), "its sums are shifted"
-    if number == "int64" and weight not in ("one", "int64"):
-        weight = "int64"
+    if number == "int64":
+        return _integer_form(network, name, Form("rows", target, weight, lag, number, value))
     if listed:
         return Form(
             "rows", target, weight, lag, number, value
@@ -465,12 +463,36 @@ def form_for(
     repeats = getattr(topology, "repeats", not isinstance(topology, Recipe))
     if isinstance(topology, Sparse):
         repeats = _repeats(topology)
-    few = weight == "one" and lag == "one" and number != "int64"
+    few = weight == "one" and lag == "one"
     if few and density >= BITMAP_DENSITY and not repeats:
         return Form(
             "bitmap", target, weight, lag, number, value
         ), f"one weight and one delay at density {density:.2g}"
     return Form("rows", target, weight, lag, number, value), f"density {density:.2g}"
+
+
+def _integer_form(network: Network, name: str, form: Form) -> tuple[Form, str]:
+    """Return the form of a projection onto integers, and why; `form` is one of rows, its weights not yet narrowed."""
+    q = network.projections[name]
+    pre, post = network.populations[q.pre], network.populations[q.post]
+    dense = isinstance(q.topology, Dense) and form.lag == "one"
+    weight, shift = form.weight, 0
+    if isinstance(q.topology, Recipe):
+        weight = weight if weight == "one" else "int64"
+    elif dense or weight != "one":
+        own = q.topology.weight
+        if own is None or not isinstance(q.topology, Dense | Sparse):
+            own = q.topology.synapses(pre.shape).weight
+        weight, shift = narrowed(
+            own, q.exponent, pre.n, graded=form.graded, group=dense and not form.graded
+        )
+    form = replace(form, weight=weight, shift=shift)
+    if dense:
+        return replace(form, kind="matrix"), "every source reaches every target"
+    if q.exponent + shift < 0:
+        return replace(form, kind="shifted"), "its sums are shifted right"
+    density = q.topology.expected_synapses(pre.shape) / max(1, pre.n * post.n)
+    return form, f"density {density:.2g}"
 
 
 def _repeats(topology: Sparse) -> bool:

@@ -83,9 +83,8 @@ def store_rule(
     kind = "uint16" if max(high - low for low, high in edges) <= 65536 else "int32"
     parts = []
     for low, high in edges:
-        inside = (
-            np.flatnonzero((target >= low) & (target < high)) if len(edges) > 1 else slice(None)
-        )
+        whole = (low, high) == (0, synapses.n_post)
+        inside = slice(None) if whole else np.flatnonzero((target >= low) & (target < high))
         start = np.zeros(rows.n + 1, np.int64)
         np.cumsum(np.bincount(row_of[inside], minlength=rows.n), out=start[1:])
         parts.append(PlasticPart(rows.synapse[inside], start, (target[inside] - low).astype(kind)))
@@ -110,8 +109,9 @@ class Plastic:
         *,
         number: Any,
         workers: int,
+        first: int = 0,
     ) -> None:
-        self.stored, self.rule, self.edges = stored, stored.rule, edges
+        self.stored, self.rule, self.edges, self.first = stored, stored.rule, edges, first
         rule, model, rows = stored.rule, stored.rule.model, stored.rule.rows
         self.module = load(stored.kernels.name, stored.kernels.text)
         batch = len(state.arrived)
@@ -177,7 +177,9 @@ class Plastic:
         self.table = np.zeros(at.R_TABLE, np.int64)
         t = self.table
         t[at.R_SHORTEST], t[at.R_LONGEST] = stored.shortest, stored.longest
-        t[at.R_PLACES], t[at.R_CONSTANTS] = where(self.places), where(self.constants)
+        # a row for each part: the first stands for part `first`
+        t[at.R_PLACES] = where(self.places) - first * self.places.strides[0]
+        t[at.R_CONSTANTS] = where(self.constants)
         t[at.R_DECAYS], t[at.R_N_ROWS] = where(self.decays), rows.n
         t[at.R_EVERY], t[at.R_HISTORY] = rule.every, keeps
         self.address = where(t)
@@ -197,7 +199,7 @@ class Plastic:
         call = ctypes.CFUNCTYPE(None, ctypes.c_void_p, *(ctypes.c_int64,) * 5)(kernel.address)
         for b in range(self.batch):
             for part in range(len(self.edges)):
-                call(self.address, b, part, 0, 0, 0)
+                call(self.address, b, self.first + part, 0, 0, 0)
 
     def state(self, underway: Spikes) -> SynapseState:
         """Return what the synapses hold; all must be up to date."""
@@ -210,7 +212,7 @@ class Plastic:
         number = np.concatenate([part.number for part in self.stored.parts])
         values = {}
         for name in model.synaptic:
-            values[name] = np.empty((self.batch, n))
+            values[name] = np.zeros((self.batch, n))
             values[name][:, number] = joined(f"value {name}")
         touched = np.zeros((self.batch, n if rule.moving else 0), np.int64)
         if rule.moving:

@@ -26,12 +26,15 @@ class Spikes:
     ----------
     step, sample, address : int64 (n,)
     value : float64 or int64 (n,), or None where every spike is 1
+    time : float64 (n,), s from the start of the network's time: of engines without a clock, else None. There a neuron
+        may have several spikes in a step; they stand in the order of their times
     """
 
     step: NDArray[np.int64]
     sample: NDArray[np.int64]
     address: NDArray[np.int64]
     value: NDArray[Any] | None = None
+    time: NDArray[np.float64] | None = None
 
     @property
     def n(self) -> int:
@@ -101,6 +104,8 @@ class State:
     underway : population that reaches lazy neurons -> its spikes that have not arrived; for lazy engines only. What
         they lead to is in `pending` too, with the weights of the network that sent them
     network : whose run `quiet` and `underway` are of; where they were read from a file, perhaps its fingerprint
+    free : population -> time until which a neuron is refractory, s, (B, n); for engines without a clock, in place of
+        `waiting`
     """
 
     step: int
@@ -111,6 +116,7 @@ class State:
     quiet: Mapping[str, Quiet] = field(default_factory=dict)
     underway: Mapping[str, Spikes] = field(default_factory=dict)
     network: Network | str | None = field(default=None, repr=False, metadata={"saved": False})
+    free: Mapping[str, NDArray[np.float64]] = field(default_factory=dict)
 
     def resting(self, network: Network) -> dict[str, Quiet]:
         """Return what holds of `quiet` in a run of `network`: nothing, where another network left it.
@@ -229,7 +235,10 @@ class Recording:
             dtype = np.float64 if spikes.value is None else spikes.value.dtype
             out = np.zeros((self.steps, self.batch, int(np.prod(shape))), dtype)
             value = 1 if spikes.value is None else spikes.value
-            out[spikes.step, spikes.sample, spikes.address] = value
+            if spikes.time is None:
+                out[spikes.step, spikes.sample, spikes.address] = value
+            else:
+                np.add.at(out, (spikes.step, spikes.sample, spikes.address), value)
             return out.reshape(self.steps, self.batch, *shape)
         if population in self.rows and not self.rows[population].is_whole:
             raise EngineError(
@@ -267,15 +276,7 @@ class Recording:
         ------
         EngineError : they were not kept
         """
-        if population not in self.spikes:
-            raise EngineError(
-                explain(
-                    f"recording.spikes[{population!r}]",
-                    "spikes were not kept",
-                    expected=", ".join(self.spikes) or "none",
-                    cure="name it in run(spikes=)",
-                )
-            )
+        self._check_kept(population)
         spikes = self.spikes[population]
         chosen = spikes.sample == sample
         value = None if spikes.value is None else spikes.value[chosen].astype(np.float64)
@@ -287,11 +288,53 @@ class Recording:
             value=value,
         )
 
+    def times(
+        self, population: str, sample: int = 0
+    ) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+        """Return when and where the spikes of one sample were sent, in the order of time.
+
+        An engine without a clock knows the instant. A clocked one knows the step k: the time is that of its stamp,
+        (k + 1) dt, and of a population without state, through which values pass within the step, k dt.
+
+        Returns
+        -------
+        (n,) s from the start of the network's time, and (n,) addresses in the flattened population
+
+        Raises
+        ------
+        EngineError : they were not kept
+        """
+        self._check_kept(population)
+        spikes = self.spikes[population]
+        chosen = spikes.sample == sample
+        if spikes.time is not None:
+            time, address = spikes.time[chosen], spikes.address[chosen]
+            order = np.lexsort((address, time))
+            return time[order], address[order]
+        late = 0 if self.network.populations[population].model.is_transparent else 1
+        step = spikes.step[chosen] + (self.first_step + late)
+        return step * self.network.dt, spikes.address[chosen]
+
+    def _check_kept(self, population: str) -> None:
+        if population not in self.spikes:
+            raise EngineError(
+                explain(
+                    f"recording.spikes[{population!r}]",
+                    "spikes were not kept",
+                    expected=", ".join(self.spikes) or "none",
+                    cure="name it in run(spikes=)",
+                )
+            )
+
     def count(self, population: str) -> NDArray[np.int64]:
         """Return how often each neuron sent, `B *shape`."""
         return self.sent[population].reshape(
             self.batch, *self.network.populations[population].shape
         )
+
+    def rates(self) -> dict[str, NDArray[np.float64]]:
+        """Return population -> spikes per second of each neuron, (n,), mean over the samples."""
+        return {name: sent.mean(axis=0) / self.duration for name, sent in self.sent.items()}
 
     def updates(self, population: str) -> int:
         """Return the neuron updates of one sample."""

@@ -268,6 +268,9 @@ def _draw(
         if kind is Noise.UNIFORM:
             drawn[name] = first
             continue
+        if kind is Noise.BITS:
+            drawn[name] = (first * 2.0**32).astype(np.int64)
+            continue
         normal = _normal(first, rng.second_uniform(key, neuron, counter))
         scale = 1.0 / math.sqrt(program.network.dt) if kind is Noise.WHITE else 1.0
         drawn[name] = normal * scale

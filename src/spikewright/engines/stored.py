@@ -25,6 +25,7 @@ class Stored:
     weight : where all synapses share one, else 0
     values : of weight codes, (256,)
     n : synapses
+    exponent : by which sums of an integer network are shifted, left where it is positive
     """
 
     form: Form
@@ -35,6 +36,7 @@ class Stored:
     weight: float
     values: NDArray[Any]
     n: int
+    exponent: int = 0
 
     @property
     def bytes(self) -> int:
@@ -49,8 +51,8 @@ class Stored:
         return np.asarray(self.values[own] if self.form.weight == "code" else own, np.float64)
 
 
-def store(rows: list[Rows], form: Form, lag: int, n_pre: int) -> Stored:
-    """Return rows in a form; `lag` is what propagation adds to their delays."""
+def store(rows: list[Rows], form: Form, lag: int, n_pre: int, exponent: int = 0) -> Stored:
+    """Return rows in a form; `lag` is what propagation adds to their delays, `exponent` the projection's."""
     number = np.dtype(form.number)
     delays = [np.asarray(r.delay) for r in rows]
     filled = [d for d, r in zip(delays, rows, strict=True) if r.n]
@@ -67,14 +69,16 @@ def store(rows: list[Rows], form: Form, lag: int, n_pre: int) -> Stored:
         if form.kind == "bitmap":
             arrays["bits"] = _bits(r, n_pre)
         elif form.kind == "matrix":
-            arrays["weight"] = np.ascontiguousarray(_plain(r).reshape(n_pre, r.hi - r.lo), number)
+            kind = form.weight if form.number == "int64" else number
+            plain = _whole(_plain(r), form).reshape(n_pre, r.hi - r.lo)
+            arrays["weight"] = np.ascontiguousarray(plain, kind)
         else:
             arrays["start"] = r.start
             arrays["target"] = np.ascontiguousarray(r.target, form.target)
             if form.weight == "code":
                 arrays["weight"] = codes[i]
             elif form.weight != "one":
-                arrays["weight"] = np.ascontiguousarray(_plain(r), form.weight)
+                arrays["weight"] = np.ascontiguousarray(_whole(_plain(r), form), form.weight)
             if form.lag != "one":
                 late = delay + np.asarray(lag, delay.dtype) if delay.ndim else delay + lag
                 arrays["lag"] = np.ascontiguousarray(
@@ -83,8 +87,21 @@ def store(rows: list[Rows], form: Form, lag: int, n_pre: int) -> Stored:
         parts.append(arrays)
     shared = shortest if form.lag == "one" else 0
     return Stored(
-        form, tuple(parts), shared, shortest, longest, weight, values, sum(r.n for r in rows)
+        form,
+        tuple(parts),
+        shared,
+        shortest,
+        longest,
+        weight,
+        values,
+        sum(r.n for r in rows),
+        exponent + form.shift,
     )
+
+
+def _whole(weight: NDArray[Any], form: Form) -> NDArray[Any]:
+    """Return the weights of an integer network without the bits that its form takes out; others as they are."""
+    return np.asarray(weight, np.int64) >> form.shift if form.shift else weight
 
 
 def _codes(rows: list[Rows], values: NDArray[Any]) -> list[NDArray[np.uint8]]:

@@ -90,7 +90,8 @@ def run_in_stretches(
                 )
             )
     recorder: Recorder
-    if keeping.file is None:
+    writes = engine.is_writer
+    if keeping.file is None or not writes:
         recorder = MemoryRecorder()
     else:
         recorder = FileRecorder(keeping.file, append=resumed and Path(keeping.file).exists())
@@ -107,7 +108,7 @@ def run_in_stretches(
         ),
     )
     shown = keeping.progress
-    bar = Progress(request.steps, network.dt, shown=shown is True)
+    bar = Progress(request.steps, network.dt, shown=shown is True and writes)
     report: Callable[[int], None] = shown if callable(shown) else bar
     sent = {n: np.zeros((request.batch, p.n), np.int64) for n, p in network.populations.items()}
     activity: dict[str, list[NDArray[np.int64]]] = {n: [] for n in network.populations}
@@ -134,14 +135,18 @@ def run_in_stretches(
                     activity[name].append(part.activity[name])
                 state = part.state
                 recorder.flush(state.step)
-                report(state.step - origin)
+                if writes:
+                    report(state.step - origin)
                 now = time.perf_counter()
-                if keeping.checkpoint is not None and (
-                    now - saved > CHECKPOINT_SECONDS or state.step == end
+                if (
+                    keeping.checkpoint is not None
+                    and writes
+                    and (now - saved > CHECKPOINT_SECONDS or state.step == end)
                 ):
                     _save(keeping, state, prepared, request)
                     saved = now
                 length = max(1, round(steps * min(4.0, SECONDS / max(now - began, 1e-6))))
+                length = engine.agreed(length)
         none = np.zeros((0, request.batch), np.int64)
         counts = {n: np.concatenate([none, *rows]) for n, rows in activity.items()}
         recorder.end(state, sent, counts)
@@ -177,7 +182,7 @@ def _kept(
     activity: dict[str, list[NDArray[np.int64]]],
 ) -> Recording | None:
     """Return what was recorded before a run broke off in the stretch `part`."""
-    if keeping.file is not None:
+    if keeping.file is not None and not isinstance(recorder, MemoryRecorder):
         recorder.close()
         return read_recording(keeping.file)
     counts = {n: sent[n] + part.sent[n] for n in sent}

@@ -48,6 +48,9 @@ class Propagation(enum.Enum):
     """Emitted in step k, stamped k + 1, due at the stamp plus the delay."""
     SAME_STEP = "same_step"
     """Emitted and seen in step k (a graph evaluated in order once a step); cycles need a delay."""
+    CONTINUOUS = "continuous"
+    """No clock: seen at the time of the spike plus the delay, which may be any; dt is the grid of inputs and traces.
+    For engines without a clock (`engine="event"`)."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -241,7 +244,21 @@ class Network:
         return (int(steps.min()), int(steps.max())) if steps.size else (0, 0)
 
     def lag(self, projection: str) -> int:
-        """Return the steps between emission and arrival that come before the delay: 0 or 1."""
+        """Return the steps between emission and arrival that come before the delay: 0 or 1.
+
+        Raises
+        ------
+        NetworkError : the network has no clock
+        """
+        if self.propagation is Propagation.CONTINUOUS:
+            raise NetworkError(
+                explain(
+                    f"network {self.name!r}",
+                    "its propagation is continuous, so it has no steps",
+                    cure="run it with engine='event'; for a clock, round its delays to multiples of dt and say "
+                    "propagation=Propagation.NEXT_STEP",
+                )
+            )
         model = self.populations[self.projections[projection].pre].model
         transparent = model.is_transparent or self.propagation is Propagation.SAME_STEP
         return 0 if transparent else 1
@@ -357,6 +374,12 @@ class Network:
                 size = f"about {self._weights_of(q)} synapses"
             least, most = self.delay_range(name)
             late = f", delay {least}..{most} steps" if most else ""
+            if self.propagation is Propagation.CONTINUOUS and not isinstance(q.delay, Distribution):
+                late = (
+                    f", delay {np.min(q.delay):g}..{np.max(q.delay):g} s"
+                    if np.size(q.delay)
+                    else ""
+                )
             rule = "" if q.rule is None else f", rule {q.rule.model.name}"
             lines.append(
                 f"  {name}: {q.pre} -> {q.post}.{self.port_of(name)} {q.topology.kind}, {size}{late}{rule}"

@@ -36,6 +36,8 @@ class Noise(enum.Enum):
     """A standard normal draw, no unit."""
     UNIFORM = "uniform"
     """A draw from [0, 1), no unit."""
+    BITS = "bits"
+    """32 random bits as a whole number from 0 to 2^32 - 1: what integer models draw."""
 
 
 class Reset(enum.Enum):
@@ -352,10 +354,14 @@ def _check_model(model: NeuronModel) -> None:
         for variable in model.refractory.hold:
             if variable not in model.state:
                 problems.add(f"{where}.refractory", f"no such variable {variable!r}")
-    if model.integer and model.noise:
-        problems.add(
-            where, "an integer model has no noise", cure="draw it in a population of its own"
-        )
+    for name, kind in model.noise.items():
+        if model.integer is not (kind is Noise.BITS):
+            problems.add(
+                f"{where}.noise[{name!r}]",
+                "integer models draw bits, real models anything else",
+                found=kind,
+                cure="declare Noise.BITS" if model.integer else "declare Noise.UNIFORM",
+            )
     if model.integer and any(dim != NONE for dim in names.values()):
         problems.add(where, "an integer model has no units", cure="write '1' for every unit")
     problems.raise_as(ModelError)

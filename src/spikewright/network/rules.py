@@ -157,13 +157,15 @@ def _check_projection(
     elif network.dt > 0:
         steps = delay / network.dt
         off = np.abs(steps - np.rint(steps))
-        if np.any(off > GRID_TOLERANCE * np.maximum(1.0, np.abs(steps))):
+        if not _has_no_clock(network) and np.any(
+            off > GRID_TOLERANCE * np.maximum(1.0, np.abs(steps))
+        ):
             problems.add(
                 f"{where}.delay",
                 "not a whole number of steps",
                 found=f"{np.ravel(delay)[int(np.argmax(off))]:g} s",
                 expected=f"a multiple of dt = {network.dt:g} s",
-                cure="round it, or choose a finer dt",
+                cure="round it, or choose a finer dt; any delay goes with propagation=Propagation.CONTINUOUS",
             )
         own = topology.weight
         shape = () if own is None else own.shape
@@ -337,6 +339,12 @@ def _check_values(
     return False
 
 
+def _has_no_clock(network: Network) -> bool:
+    from spikewright.network.graph import Propagation
+
+    return network.propagation is Propagation.CONTINUOUS
+
+
 def order(network: Network) -> tuple[str, ...]:
     """Return the populations sorted so that what arrives within a step was emitted before.
 
@@ -346,7 +354,12 @@ def order(network: Network) -> tuple[str, ...]:
     """
     instant: dict[str, list[str]] = {name: [] for name in network.populations}
     for name, projection in network.projections.items():
-        late = network.lag(name) + network.delay_range(name)[0]
+        if _has_no_clock(network) and not isinstance(projection.delay, Distribution):
+            late: float = float(np.min(projection.delay, initial=np.inf))
+        elif _has_no_clock(network):
+            late = network.delay_range(name)[0]
+        else:
+            late = network.lag(name) + network.delay_range(name)[0]
         if late == 0 and np.size(projection.delay) and is_instant(projection):
             instant[projection.post].append(projection.pre)
     done: dict[str, bool] = {}

@@ -453,7 +453,15 @@ def _row(
         show_options(line.options),
         way,
         Score(tuple(r.score for r in runs)),
-        tuple(mean_costs([r.costs[i] for r in runs]) for i in lists),
+        # heat maps belong to one placement: that of the first run, which is shown
+        tuple(
+            replace(
+                mean_costs([r.costs[i] for r in runs]),
+                cores=runs[0].costs[i].cores,
+                links=runs[0].costs[i].links,
+            )
+            for i in lists
+        ),
         mean_activity([r.activity for r in runs]),
         first.changes,
         layout(first.placement),

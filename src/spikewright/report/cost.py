@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from spikewright.errors import SubstrateError, explain
 from spikewright.substrates.base import Costs, Grade, Term, Total
@@ -13,7 +17,8 @@ from spikewright.units import show
 def mean_costs(costs: Sequence[Costs], weights: Sequence[float] | None = None) -> Costs:
     """Return the mean over runs (seeds, chip instances) of one substrate and price list, term by term.
 
-    A term that some runs lack counts as zero there. The band of a count is the mean of the bands.
+    A term that some runs lack counts as zero there. The band of a count is the mean of the bands. Heat maps are
+    those of the runs that have the first one's shape.
 
     Parameters
     ----------
@@ -39,7 +44,24 @@ def mean_costs(costs: Sequence[Costs], weights: Sequence[float] | None = None) -
         area=_mean([c.area for c in costs], share),
         unpublished=tuple(dict.fromkeys(u for c in costs for u in c.unpublished)),
         notes=tuple(dict.fromkeys(n for c in costs for n in c.notes)),
+        cores=_mean_maps([c.cores for c in costs], share),
+        links=_mean_maps([c.links for c in costs], share),
     )
+
+
+def _mean_maps(
+    runs: Sequence[Mapping[str, NDArray[Any]]], share: Sequence[float]
+) -> dict[str, NDArray[Any]]:
+    found: dict[str, NDArray[Any]] = {}
+    for name, first in runs[0].items():
+        alike = [
+            (np.asarray(maps[name]), weight)
+            for maps, weight in zip(runs, share, strict=True)
+            if name in maps and np.shape(maps[name]) == np.shape(first)
+        ]
+        total = np.asarray(sum(m * w for m, w in alike))
+        found[name] = total / sum(w for _, w in alike)
+    return found
 
 
 def _mean(runs: Sequence[tuple[Term, ...]], share: Sequence[float]) -> tuple[Term, ...]:

@@ -1,21 +1,17 @@
 """Figures of a comparison as inline SVG: text as paths, colors that color-blind readers can tell apart, hatches
 and markers too.
 
-Colors: Okabe and Ito, "Color Universal Design", 2008. Heat maps: cividis, which reads the same in gray.
-
-Longer than most files: five figures that share colors, marks and one way to become SVG.
+Colors: Okabe and Ito, "Color Universal Design", 2008. Meshes of cores stand in `meshes`.
 """
 
 from __future__ import annotations
 
-import io
-import re
 from collections.abc import Sequence
-from dataclasses import dataclass
-from html import escape
 from typing import Any
 
 from spikewright.report.cost import show_total, show_value
+from spikewright.report.drawing import Drawing, new_figure, to_svg
+from spikewright.report.meshes import cores_in_use, heat
 from spikewright.report.result import Comparison, Layout, Picture, Row
 from spikewright.substrates.base import Category
 
@@ -27,10 +23,14 @@ CATEGORY_STYLE: Any = {
     Category.STATIC: (SKY, ""),
     Category.CLOCK: (YELLOW, ".."),
     Category.EVENTS: (BLUE, "//"),
+    Category.MEMORY: (GREEN, "--"),
+    Category.LINKS: (PURPLE, "||"),
+    Category.BARRIER: (VERMILION, "++"),
     Category.CONVERTERS: (ORANGE, "xx"),
+    Category.MANAGEMENT: ("#777777", ".."),
+    Category.IO: ("#DDDDDD", "oo"),
     Category.OVERHEAD: ("#BBBBBB", "\\\\"),
 }
-MOST_CORES_LABELLED = 48
 _STYLE: Any = {
     "text.parse_math": False,  # names of populations are shown as they are
     "svg.fonttype": "path",
@@ -42,28 +42,6 @@ _STYLE: Any = {
     "hatch.linewidth": 0.6,
     "hatch.color": "#333333",
 }
-
-
-@dataclass(frozen=True)
-class Drawing:
-    """One figure.
-
-    Parameters
-    ----------
-    name : of its anchor
-    title, caption : text around it
-    alternative : what it shows, for those who do not see it
-    svg : the picture
-    header, lines : the same numbers as a table
-    """
-
-    name: str
-    title: str
-    caption: str
-    alternative: str
-    svg: str
-    header: tuple[str, ...] = ()
-    lines: tuple[tuple[str, ...], ...] = ()
 
 
 def drawings(comparison: Comparison) -> tuple[Drawing, ...]:
@@ -79,35 +57,11 @@ def drawings(comparison: Comparison) -> tuple[Drawing, ...]:
         for row in comparison.rows:
             if row.placement is not None and (row.substrate, row.placement) not in drawn:
                 drawn.append((row.substrate, row.placement))
-                found.append(_mesh(row, row.placement))
+                found.append(cores_in_use(row, row.placement))
+                found += heat(row, row.placement)
         if any(r.damage for r in comparison.rows):
             found.append(_damage(comparison))
     return tuple(found)
-
-
-def to_svg(figure: Any, name: str, alternative: str) -> str:
-    """Return a figure as an SVG element with a text alternative and ids of its own."""
-    import matplotlib as mpl
-
-    with mpl.rc_context({"svg.hashsalt": name, "svg.fonttype": "path"}):
-        buffer = io.StringIO()
-        figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None})
-    text = buffer.getvalue()
-    text = text[text.index("<svg") :]
-    text = re.sub(r"<metadata>.*?</metadata>\s*", "", text, flags=re.DOTALL)
-    text = re.sub(r'\bid="', f'id="{name}-', text)
-    text = re.sub(r'(url\(#|href="#)', rf"\g<1>{name}-", text)
-    head = f'<svg role="img" aria-label="{escape(alternative, quote=True)}"'
-    return text.replace("<svg", head, 1).strip()
-
-
-def _figure(width: float, height: float) -> Any:
-    from matplotlib.backends.backend_svg import FigureCanvasSVG
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(width, height), layout="constrained")
-    FigureCanvasSVG(figure)
-    return figure
 
 
 def _mark(comparison: Comparison, row: Row) -> tuple[str, str]:
@@ -119,7 +73,7 @@ def _score_energy(comparison: Comparison) -> Drawing:
     from matplotlib.lines import Line2D
     from matplotlib.ticker import FuncFormatter, NullFormatter
 
-    figure = _figure(7.2, 4.2)
+    figure = new_figure(7.2, 4.2)
     axes = figure.subplots()
     handles = []
     lines = []
@@ -197,7 +151,7 @@ def _parts(comparison: Comparison) -> Drawing:
         for costs in row.prices
         if costs.is_priced
     ]
-    figure = _figure(7.2, 1.1 + 0.52 * len(bars))
+    figure = new_figure(7.2, 1.1 + 0.52 * len(bars))
     device_axes, system_axes = figure.subplots(1, 2, sharey=True)
     used: list[Category] = []
     lines = []
@@ -205,7 +159,7 @@ def _parts(comparison: Comparison) -> Drawing:
         parts = costs.by_category()
         used += [c for c in parts if c not in used]
         for axes, total, kinds in (
-            (device_axes, costs.device.value, [c for c in parts if c is not Category.OVERHEAD]),
+            (device_axes, costs.device.value, [c for c in parts if c.is_device]),
             (system_axes, costs.system.value, list(parts)),
         ):
             left = 0.0
@@ -262,7 +216,7 @@ def _activities(comparison: Comparison) -> list[Drawing]:
 def _activity(rows: Sequence[Row], number: int) -> Drawing:
     name = f"activity-{number}"
     names = [p.population for p in rows[0].pictures]
-    figure = _figure(7.2, 1.0 + 1.25 * (len(names) + 1))
+    figure = new_figure(7.2, 1.0 + 1.25 * (len(names) + 1))
     grid = figure.subplots(len(names) + 1, len(rows), squeeze=False, sharex=True)
     lines = []
     for column, row in enumerate(rows):
@@ -322,75 +276,8 @@ def _membrane(axes: Any, picture: Picture | None, first: bool) -> None:
     axes.set_ylabel(text if first else f"{picture.variable}[{picture.neuron}]")
 
 
-def _mesh(row: Row, layout: Layout) -> Drawing:
-    import matplotlib as mpl
-    from matplotlib.patches import Rectangle
-
-    name = "mesh-" + re.sub(r"\W+", "-", row.label).strip("-")
-    columns = layout.mesh[0]
-    rows = layout.mesh[1] if len(layout.mesh) > 1 else 1
-    tiles: dict[tuple[int, int], list[int]] = {}
-    for core, place in enumerate(layout.position):
-        tiles.setdefault((place[0], place[1] if len(place) > 1 else 0), []).append(core)
-    side = 2 if max(len(c) for c in tiles.values()) > 1 else 1
-    while side * side < max(len(c) for c in tiles.values()):
-        side += 1
-    height = min(7.0, max(2.2, 6.0 * rows / columns))
-    figure = _figure(7.2, height + 0.4)
-    axes = figure.subplots()
-    scale = mpl.colormaps["cividis"]
-    for x in range(columns):
-        for y in range(rows):
-            axes.add_patch(Rectangle((x, y), 0.94, 0.94, fc="#F2F2F2", ec="#BBBBBB", lw=0.6))
-    lines = []
-    for (x, y), cores in tiles.items():
-        for slot, core in enumerate(cores):
-            w = 0.94 / side
-            corner = (x + (slot % side) * w, y + (slot // side) * w)
-            load = layout.load[core]
-            axes.add_patch(Rectangle(corner, w, w, fc=scale(min(load, 1.0)), ec="white", lw=0.6))
-            if len(layout.position) <= MOST_CORES_LABELLED:
-                axes.text(
-                    corner[0] + w / 2,
-                    corner[1] + w / 2,
-                    f"{100 * load:.0f}",
-                    ha="center",
-                    va="center",
-                    fontsize=7,
-                    color="black" if load > 0.5 else "white",
-                )
-            lines.append((str(core), f"({x}, {y})", f"{100 * load:.1f} %", layout.binding[core]))
-    axes.set_xlim(-0.06, columns)
-    axes.set_ylim(rows, -0.06)
-    axes.set_aspect("equal")
-    axes.set_xlabel("mesh x")
-    axes.set_ylabel("mesh y")
-    for axis, n in ((axes.xaxis, columns), (axes.yaxis, rows)):
-        shown = range(0, n, max(1, n // 16))
-        axis.set_ticks([i + 0.47 for i in shown], [str(i) for i in shown])
-    figure.colorbar(
-        mpl.cm.ScalarMappable(mpl.colors.Normalize(0, 100), scale),
-        ax=axes,
-        label="fullest limit of a core (%)",
-        shrink=0.8,
-    )
-    alternative = (
-        f"Placement on {row.label}: {len(layout.position)} cores in use on a mesh of {columns} by {rows}; "
-        f"the fullest uses {100 * max(layout.load, default=0):.0f} % of a limit."
-    )
-    return Drawing(
-        name,
-        f"Placement on {row.label}",
-        "One square per core in use (numbers: percent of its fullest limit); empty tiles are light.",
-        alternative,
-        to_svg(figure, name, alternative),
-        ("core", "tile (x, y)", "load", "limit that binds"),
-        tuple(lines),
-    )
-
-
 def _damage(comparison: Comparison) -> Drawing:
-    figure = _figure(7.2, 3.4)
+    figure = new_figure(7.2, 3.4)
     axes = figure.subplots()
     lines = []
     for row in comparison.rows:

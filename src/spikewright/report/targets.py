@@ -42,13 +42,22 @@ class Target:
         return (made, *(self.make(preset=name) for name in made.presets()[1:]))
 
 
+TUNED = 3
+"""Epochs through a chip whose neurons are those of the network but for rounding: what was trained nearly fits."""
+
 LINES: dict[str, tuple[Target, ...]] = {
+    "loihi": (Target("loihi", "loihi", aware=True, tuned=TUNED),),
+    "loihi2": (Target("loihi2", "loihi2", aware=True, tuned=TUNED),),
+    "odin": (Target("odin", "odin", {"dale": True}, aware=True),),
     "pcm": (
         Target("pcm", "pcm", {"time": YEAR, "compensation": True}, aware=True),
         Target("pcm, plain", "pcm", {"time": YEAR, "compensation": False}),
     ),
+    "spinnaker": (Target("spinnaker", "spinnaker", aware=True, tuned=TUNED),),
+    "truenorth": (Target("truenorth", "truenorth", aware=True),),
+    "xylo": (Target("xylo", "xylo", {"version": "audio3", "events": 4}, aware=True),),
 }
-"""Substrates that stand in more than one line; every other one stands in one line with its defaults."""
+"""Substrates whose network is trained for them, or that stand in more than one line; others stand in one line."""
 
 
 def targets(names: Sequence[str] | None = None, *, train: bool = True) -> tuple[Target, ...]:

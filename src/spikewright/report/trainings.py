@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import replace
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +11,7 @@ from spikewright.errors import UsageError, explain
 from spikewright.network.graph import Network
 from spikewright.report.compare import Prepared
 from spikewright.report.targets import Target
-from spikewright.substrates.base import Pass, Substrate
+from spikewright.substrates.base import Substrate
 from spikewright.units import ms
 
 if TYPE_CHECKING:
@@ -66,6 +66,47 @@ def data_of(name: str, folder: Path | None) -> Dataset:
     return load(name, folder, encoding=DeterministicRate(), steps=20, dt=1 * ms)
 
 
+@dataclass(frozen=True)
+class Fitted:
+    """A network of its own, and perhaps data of its own, for a substrate that the usual ones do not fit.
+
+    Parameters
+    ----------
+    recipe : name of a constant of `train.recipes`
+    data : name of a function there, of the folder where the data has one; "" for the usual arrangement
+    note : what is different, and which limit asks for it
+    """
+
+    recipe: str
+    data: str
+    note: str
+
+
+FITTED: dict[tuple[str, str], Fitted] = {
+    ("digits", "odin"): Fitted(
+        "ODIN_DIGITS",
+        "",
+        "64-182-10 in place of the usual network: a core has 256 rows, inputs included",
+    ),
+    ("digits", "xylo"): Fitted(
+        "XYLO_DIGITS",
+        "phased_digits_data",
+        "16-128-128-10 in place of the usual network: the chip has 16 inputs, so two rows of the image come at a time",
+    ),
+    ("fsdd", "odin"): Fitted(
+        "ODIN_FSDD",
+        "",
+        "80-160r-10 in place of the usual network: a core has 256 rows, inputs included",
+    ),
+    ("fsdd", "xylo"): Fitted(
+        "XYLO_FSDD",
+        "few_bands_fsdd_data",
+        "16-128r-10 in place of the usual network: the chip has 16 inputs, 8 mel bands at two levels",
+    ),
+}
+"""Data set and substrate -> what is trained there."""
+
+
 class Trainings:
     """A trainer for `compare`, for one data set.
 
@@ -94,49 +135,74 @@ class Trainings:
         self.recipe = recipe or name
         self._recipe = recipe_of(self.recipe)
         self.dataset = data_of(name, folder)
+        self._name, self._folder = name, folder
         self._checkpoints = checkpoints
         self._changes = {} if epochs is None else {"epochs": epochs}
         self._progress, self._pause = progress, pause
+        self._own: dict[str, Dataset] = {}
 
-    def train(
-        self,
-        seed: int,
-        through: Sequence[Pass] = (),
-        *,
-        chip: Substrate | None = None,
-        tuned: int = 0,
-    ) -> Trained:
+    def train(self, seed: int, *, chip: Substrate | None = None, tuned: int = 0) -> Trained:
         """Return what `fit` gives.
 
         Parameters
         ----------
         seed : of the training
-        through : passes to train through
-        chip : whose neurons the network gets and whose passes it is trained through, besides
+        chip : whose neurons the network gets and whose passes it is trained through
         tuned : epochs through the passes that follow a training without them; 0: all epochs
         """
+        return self._train(seed, chip, tuned, *self._fitted(chip))
+
+    def __call__(self, seed: int, line: Target, chip: Substrate | None) -> Prepared:
+        """Return a trained network, and "cached" or how long it took.
+
+        Raises
+        ------
+        LimitError, SubstrateError : the chip cannot take the network; found before it is trained
+        """
+        recipe, data = self._fitted(chip)
+        if chip is not None:
+            chip.compile(recipe.network(data, seed, chip.adapted))
+        trained = self._train(seed, chip, line.tuned, recipe, data)
+        if trained.was_loaded:
+            word = "cached"
+        else:
+            word = f"trained in {trained.seconds:.0f} s"
+            if trained.resumed_from:
+                word += f" (resumed at epoch {trained.resumed_from + 1})"
+        fitted = None if chip is None else FITTED.get((self._name, chip.name))
+        own = None if data is self.dataset else data
+        return Prepared(trained.network, word, own, fitted.note if fitted else "")
+
+    def _fitted(self, chip: Substrate | None) -> tuple[Recipe, Dataset]:
+        """Return the recipe and the data for a chip."""
+        from spikewright.train import recipes
+
+        fitted = None if chip is None else FITTED.get((self._name, chip.name))
+        if fitted is None:
+            return self._recipe, self.dataset
+        recipe: Recipe = getattr(recipes, fitted.recipe)
+        if not fitted.data:
+            return recipe, self.dataset
+        if fitted.data not in self._own:
+            folder = () if self._folder is None else (self._folder,)
+            self._own[fitted.data] = getattr(recipes, fitted.data)(*folder)
+        return recipe, self._own[fitted.data]
+
+    def _train(
+        self, seed: int, chip: Substrate | None, tuned: int, recipe: Recipe, data: Dataset
+    ) -> Trained:
         if self._pause is not None:
             self._pause()
         changes: dict[str, Any] = {"checkpoint": self._checkpoints, "progress": self._progress}
-        through = (*through, *(chip.passes if chip is not None else ()))
+        through = () if chip is None else chip.passes
         if tuned and through:
-            plain = self._recipe.train(self.dataset, seed=seed, **changes, **self._changes)
-            return self._recipe.tune(
-                plain.network, self.dataset, seed=seed, epochs=tuned, through=through, **changes
+            plain = recipe.train(data, seed=seed, **changes, **self._changes)
+            return recipe.tune(
+                plain.network, data, seed=seed, epochs=tuned, through=through, **changes
             )
-        changes |= {"through": through, **self._changes}
         adapt = None if chip is None else chip.adapted
-        return self._recipe.train(self.dataset, seed=seed, adapt=adapt, **changes)
-
-    def __call__(self, seed: int, line: Target, chip: Substrate | None) -> Prepared:
-        """Return a trained network, and "cached" or how long it took."""
-        trained = self.train(seed, chip=chip, tuned=line.tuned)
-        if trained.was_loaded:
-            return Prepared(trained.network, "cached")
-        word = f"trained in {trained.seconds:.0f} s"
-        if trained.resumed_from:
-            word += f" (resumed at epoch {trained.resumed_from + 1})"
-        return Prepared(trained.network, word)
+        changes |= {"through": through, **self._changes}
+        return recipe.train(data, seed=seed, adapt=adapt, **changes)
 
     def test_accuracy(self, network: Network, seed: int) -> float:
         """Return the accuracy on the held-out part, on the ideal substrate."""

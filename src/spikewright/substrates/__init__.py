@@ -16,7 +16,12 @@ if TYPE_CHECKING:
 SUBSTRATES = {
     "ideal": "spikewright.substrates.ideal.substrate:Ideal",
     "loihi": "spikewright.substrates.loihi.substrate:Loihi",
+    "loihi2": "spikewright.substrates.loihi2.substrate:Loihi2",
+    "odin": "spikewright.substrates.odin.substrate:Odin",
     "pcm": "spikewright.substrates.pcm.substrate:Pcm",
+    "spinnaker": "spikewright.substrates.spinnaker.substrate:SpiNNaker",
+    "truenorth": "spikewright.substrates.truenorth.substrate:TrueNorth",
+    "xylo": "spikewright.substrates.xylo.substrate:Xylo",
 }
 
 

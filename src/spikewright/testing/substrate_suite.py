@@ -34,7 +34,6 @@ from spikewright.network import (
 )
 from spikewright.rng import stream
 from spikewright.substrates.base import (
-    Category,
     Compiled,
     Costs,
     Grade,
@@ -271,7 +270,7 @@ class SubstrateSuite:
 
     def test_totals_are_the_sums_of_their_terms(self) -> None:
         costs = self.costs()
-        device = [t for t in costs.energy if t.category is not Category.OVERHEAD]
+        device = [t for t in costs.energy if t.category.is_device]
         for total, terms in (
             (costs.device, device),
             (costs.system, costs.energy),
@@ -317,7 +316,7 @@ class SubstrateSuite:
         except SubstrateError:
             return
         costs = substrate.cost(compiled, recording)
-        events = [t for t in costs.energy if t.category in (Category.EVENTS, Category.CONVERTERS)]
+        events = [t for t in costs.energy if t.category.is_per_event]
         mean = prices.energy(recording).mean()
         assert mean == pytest.approx(sum(t.value for t in events), rel=ROUNDING)
         source = self.network()

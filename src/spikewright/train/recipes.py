@@ -16,7 +16,7 @@ import numpy as np
 
 from spikewright.data.augmentation import Affine, Slide
 from spikewright.data.base import Dataset
-from spikewright.data.encoding import DeterministicRate
+from spikewright.data.encoding import DeterministicRate, Phases
 from spikewright.network.chain import chain, dense, neurons, source
 from spikewright.network.graph import Network
 from spikewright.network.library import LIF
@@ -31,6 +31,9 @@ SAMPLE = 128
 
 TUNING = 0.1
 """Share of the learning rate with which a trained network is trained on."""
+
+MOVED = Affine(shift=0.5, rotate=0.1, zoom=0.05, shear=0.05)
+"""How training images of the digits are moved."""
 
 Adapt = Callable[[Network], Network]
 
@@ -119,12 +122,44 @@ FSDD = Recipe(
 """Spoken digits, 80-256-128-10 with recurrent hidden populations, 50 steps of 10 ms; see `fsdd_data`."""
 
 
+ODIN_DIGITS = replace(DIGITS, hidden=(182,))
+"""Handwritten digits, 64-182-10: the 256 neurons that a core of ODIN has, inputs included."""
+
+ODIN_FSDD = replace(FSDD, hidden=(160,))
+"""Spoken digits, 80-160r-10, for the same core."""
+
+XYLO_DIGITS = Recipe(
+    hidden=(128, 128),
+    recurrent=False,
+    tau_m=6 * ms,
+    tau_out=32 * ms,
+    fluctuation=2.0,
+    settings=DIGITS.settings
+    | {"loss": CountCrossEntropy(gain=0.3), "clip_gradient": 1.0, "epochs": 80},
+)
+"""Handwritten digits, 16-128-128-10, 40 steps of 1 ms: for the 16 inputs of Xylo; see `phased_digits_data`."""
+
+XYLO_FSDD = replace(FSDD, hidden=(128,), tau_out=80 * ms)
+"""Spoken digits, 16-128r-10, 50 steps of 10 ms: for the 16 inputs of Xylo; see `few_bands_fsdd_data`."""
+
+
 def digits_data(*, steps: int = 20) -> Dataset:
     """Return the handwritten digits as evenly spaced spikes, training images moved a little."""
     from spikewright.data import digits
 
     found = digits.load(encoding=DeterministicRate(), steps=steps, dt=1 * ms)
-    return found.augmented(Affine(shift=0.5, rotate=0.1, zoom=0.05, shear=0.05))
+    return found.augmented(MOVED)
+
+
+def phased_digits_data() -> Dataset:
+    """Return the handwritten digits on 16 channels: two rows at a time, on four channels which two they are.
+
+    The first and last column are left out: there is hardly any ink.
+    """
+    from spikewright.data import digits
+
+    how = Phases(4, 8, most=4, marked=True, columns=(1, 7))
+    return digits.load(encoding=how, steps=40, dt=1 * ms).augmented(MOVED)
 
 
 def fsdd_data(folder: str | Path, *, left_out: str | None = None) -> Dataset:
@@ -139,6 +174,16 @@ def fsdd_data(folder: str | Path, *, left_out: str | None = None) -> Dataset:
     return fsdd.load(Path(folder), left_out=left_out).augmented(
         Slide(steps=3, channels=1, gain=0.1)
     )
+
+
+def few_bands_fsdd_data(folder: str | Path) -> Dataset:
+    """Return the spoken digits on 16 channels: 8 mel bands at two levels."""
+    from spikewright.data import fsdd
+    from spikewright.data.encoding import Above
+    from spikewright.data.melspectrum import LogMel
+
+    found = fsdd.load(Path(folder), features=LogMel(n_mels=8), encoding=Above((0.4, 0.7)))
+    return found.augmented(Slide(steps=3, channels=0, gain=0.1))
 
 
 def train_digits(*, seed: int = 1, **changes: Any) -> Trained:

@@ -54,6 +54,9 @@ def test_band_is_read_in_the_unit_of_the_value() -> None:
         ({"value": True}, "here.e: bad value: True is not a quantity such as '23.6 pJ'"),
         ({"value": float("nan")}, "here.e: bad value: nan is not a number"),
         ({"value": "3 parsecs"}, "here.e: bad value: unit 'parsecs': unknown symbol"),
+        ({"value": "1e400 pJ"}, "here.e: bad value: '1e400 pJ' is beyond every number"),
+        ({"band": ["1 pJ"]}, "here.e: bad value: not enough values to unpack"),
+        ({"band": ["1 s", "2 s"]}, "here.e: bad value: quantity '1 s': wrong dimension; found s"),
         ({"band": ["30 pJ", "40 pJ"]}, "here.e: the value lies outside its band; found 2.36e-11"),
         (
             {"band": [20, 30]},

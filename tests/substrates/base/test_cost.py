@@ -54,6 +54,21 @@ def test_device_leaves_out_overhead_and_categories_add_up() -> None:
     assert not Costs("ideal", "default").is_priced
 
 
+def test_what_is_not_the_device_is_management_input_and_output_and_overhead() -> None:
+    each = tuple(Term(c.value, c, 2.0**n, constant(1.0)) for n, c in enumerate(Category))
+    costs = Costs("x", "default", energy=each)
+    apart = {"management", "input and output", "overhead"}
+    assert {c.value for c in Category if not c.is_device} == apart
+    assert costs.device.value == sum(t.value for t in each if t.name not in apart)
+    assert list(costs.by_category()) == list(Category)
+    assert {c.value for c in Category if c.is_per_event} == {
+        "events",
+        "memory",
+        "links",
+        "converters",
+    }
+
+
 @given(
     st.lists(
         st.tuples(

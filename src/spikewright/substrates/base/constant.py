@@ -175,6 +175,8 @@ def _read(value: Any, unit: str | None = None) -> tuple[float, str]:
     if not isinstance(value, str) and not math.isfinite(value):
         raise ValueError(f"{text} is not a number")
     number = quantity(text, unit=unit)
+    if not math.isfinite(number):
+        raise ValueError(f"{text!r} is beyond every number")
     match = _UNIT.match(text)
     return number, _base_unit(match.group(1) if match else "")
 

@@ -1,15 +1,19 @@
 """What a run costs on a substrate: counts from a Recording times constants with sources, term by term.
 
 `E = P_static T + e_clock steps + sum_k n_k e_k + E_overhead`. Terms are kept apart; two totals are made:
-*device* (static, clock, events, converters) and *system* (device plus overhead: host, management processors,
-cooling). Substrates are ranked by the second only. A total carries the weakest grade in it.
+*device* (static, clock, events, memory, links, barrier, converters) and *system* (device plus management processors,
+input and output, and other overhead: host, cooling). Substrates are ranked by the second only. A total carries the
+weakest grade in it. See docs/concepts/costs.md.
 """
 
 from __future__ import annotations
 
 import enum
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from numpy.typing import NDArray
 
 from spikewright.substrates.base.constant import Constant, Grade
 
@@ -18,10 +22,35 @@ class Category(enum.Enum):
     """What a term of a cost belongs to."""
 
     STATIC = "static"
+    """Leakage, for as long as it runs."""
     CLOCK = "clock"
+    """What runs with every step or cycle, whatever happens."""
     EVENTS = "events"
+    """Neuron updates, spikes, synaptic operations."""
+    MEMORY = "memory"
+    """Reads and writes of weights and states, where they are priced on their own."""
+    LINKS = "links"
+    """Packets on their way between cores."""
+    BARRIER = "barrier"
+    """Cores waiting for each other at the end of a step."""
     CONVERTERS = "converters"
+    """Between analog and digital."""
+    MANAGEMENT = "management"
+    """Embedded processors that start, stop and watch; not part of the device."""
+    IO = "input and output"
+    """Spikes that enter and leave the chip; not part of the device."""
     OVERHEAD = "overhead"
+    """Host, cooling, resets between inferences; not part of the device."""
+
+    @property
+    def is_device(self) -> bool:
+        """Whether it counts to the device's total."""
+        return self not in (Category.MANAGEMENT, Category.IO, Category.OVERHEAD)
+
+    @property
+    def is_per_event(self) -> bool:
+        """Whether its terms are counts of what spikes cause: the part that training can lower."""
+        return self in (Category.EVENTS, Category.MEMORY, Category.LINKS, Category.CONVERTERS)
 
 
 @dataclass(frozen=True)
@@ -97,6 +126,9 @@ class Costs:
     steps : network steps of one inference
     unpublished : what is left out for lack of a published value
     notes : operating point and assumptions
+    cores : heat maps, what is shown and its unit ("energy (J)") -> one number per core of the placement, per inference
+    links : heat maps of the mesh, what is shown and its unit ("packets") -> (mesh x, mesh y, 4): what leaves a tile
+        towards east, west, north (y + 1) and south, per inference
     """
 
     substrate: str
@@ -107,6 +139,8 @@ class Costs:
     steps: int = 0
     unpublished: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    cores: Mapping[str, NDArray[Any]] = field(default_factory=dict, compare=False)
+    links: Mapping[str, NDArray[Any]] = field(default_factory=dict, compare=False)
 
     @property
     def is_priced(self) -> bool:
@@ -115,8 +149,8 @@ class Costs:
 
     @property
     def device(self) -> Total:
-        """Energy of the device, J: everything but overhead."""
-        return total(t for t in self.energy if t.category is not Category.OVERHEAD)
+        """Energy of the device, J: everything but management processors, input and output, and overhead."""
+        return total(t for t in self.energy if t.category.is_device)
 
     @property
     def system(self) -> Total:

@@ -167,9 +167,9 @@ class Substrate(ABC):
     def adapted(self, network: Network) -> Network:
         """Return the network to train for this substrate: the same shape, with neurons that it can compute.
 
-        Substrates that approximate any linear neuron return the network as it is. One whose neurons differ in kind (a
-        leak that does not depend on the voltage, say) replaces the models here, so that training meets them; `passes` then
-        quantize what is trained.
+        Substrates that approximate any linear neuron return the network as it is. One whose neurons differ in kind
+        (a leak that does not depend on the voltage, say) replaces the models here, so that training meets them;
+        `passes` then quantize what is trained.
 
         Raises
         ------

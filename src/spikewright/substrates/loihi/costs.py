@@ -1,13 +1,16 @@
 """What a run costs on Loihi: counts of spikes, synaptic operations, updates and hops times one of two price lists.
 
-Energy: `E = leakage T + sum counts x constants + management T`. Time of a step: the busiest core, plus the
-longest way, plus the barrier. A step of the chip takes as long as its work; the network's dt plays no role.
+Energy: `E = leakage T + sum counts x constants + management T`. A step of the chip takes as long as its work; the
+network's dt plays no role. How its time is made up belongs to the price list:
+
+- `davies`: the busiest core, one thing after the other, plus the longest way, plus the barrier;
+- `nahuku`: the busiest core, which sends and receives at the same time, plus the barrier: what SANA-FE, which fitted
+  these times to a board, calls the simple latency (`spikewright verify sanafe`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,58 +18,51 @@ from numpy.typing import NDArray
 from spikewright.engines.prices import EventPrices
 from spikewright.engines.recording import Recording
 from spikewright.network.compose import Compose
+from spikewright.network.graph import Network
 from spikewright.network.topology import Dense
 from spikewright.network.windows import Conv
 from spikewright.substrates.base import Category, Chip, Compiled, Constant, Costs, Placement, Term
-from spikewright.substrates.loihi.cores import fan_out_cores, reached
+from spikewright.substrates.fabric.account import Account, Activity, account
+from spikewright.substrates.fabric.fabric import Fabric
+from spikewright.substrates.fabric.prices import Barrier, Prices
+from spikewright.substrates.passes.lay import link_map, link_notes, routes_of
+from spikewright.substrates.passes.mesh import Mesh
 from spikewright.substrates.passes.place import hops
 
-SAMPLES_TIMED = 16
-"""Samples whose busiest cores are found step by step; the rest have the same statistics."""
+ANY = "operation"
+"""The one kind of synapse that `davies` prices."""
 
 
-@dataclass(frozen=True)
-class _Counts:
-    """Counts of one inference, averaged over samples."""
-
-    updates: float
-    spikes: float
-    operations: dict[str, float]
-    local: float
-    east_west: float
-    north_south: float
-    packets: float
-
-
-def price(chip: Chip, preset: str, compiled: Compiled, recording: Recording) -> Costs:
+def price(chip: Chip, preset: str, compiled: Compiled, recording: Recording, mesh: Mesh) -> Costs:
     """Return the costs of one inference."""
     placement = compiled.placement
     if placement is None:
         return Costs(chip.name, preset)
-    counts = _count(compiled, recording, placement)
-    latency = _latency(chip, preset, compiled, recording, placement)
+    is_davies = preset == "davies"
+    fabric = fabric_of(compiled.network, placement, preset)
+    found = account(
+        fabric,
+        Activity.of_recording(fabric, recording),
+        prices(chip.tables[f"energy.{preset}"], is_davies),
+        prices(chip.tables[f"time.{preset}"], is_davies),
+        barrier(chip, preset),
+        adds_sides=is_davies,
+    )
+    latency = _latency(chip, preset, found, placement)
     seconds = sum(t.value for t in latency)
     low, high = sum(t.low for t in latency), sum(t.high for t in latency)
-    table = chip.tables[f"energy.{preset}"]
+    leakage, overhead = chip.tables["static"]["leakage"], chip.tables["overhead"]
+    management = overhead["management"]
     energy = [
-        Term(
-            "leakage of the chip",
-            Category.STATIC,
-            seconds,
-            chip.tables["static"]["leakage"],
-            low,
-            high,
-        )
-    ]
-    energy += _davies(table, counts) if preset == "davies" else _nahuku(table, counts)
-    overhead = chip.tables["overhead"]
-    energy += [
-        Term(
-            "management processors", Category.OVERHEAD, seconds, overhead["management"], low, high
-        ),
+        Term("leakage of the chip", Category.STATIC, seconds, leakage, low, high),
+        *(_davies(found) if is_davies else found.terms()),
+        Term("management processors", Category.MANAGEMENT, seconds, management, low, high),
         Term("clearing the state", Category.OVERHEAD, 1.0, overhead["state_reset"]),
     ]
-    tiles = len(np.unique(placement.position, axis=0))
+    spikes = _mean(found.fired)
+    operations = sum(_mean(n) for n in found.events.values())
+    cores, _ = found.maps()
+    one_each, copied = routes_of(compiled.network, placement, recording, mesh)
     return Costs(
         chip.name,
         preset,
@@ -76,14 +72,17 @@ def price(chip: Chip, preset: str, compiled: Compiled, recording: Recording) -> 
         recording.steps,
         chip.unpublished,
         (
-            f"{placement.n_cores} cores on {tiles} tiles; leakage of one whole chip is charged",
-            f"{counts.spikes:.1f} spikes and {sum(counts.operations.values()):.0f} synaptic operations "
+            f"{placement.n_cores} cores on {fabric.n_tiles} tiles; leakage of one whole chip is charged",
+            f"{spikes:.1f} spikes and {operations:.0f} synaptic operations "
             f"per inference of {recording.steps} steps",
             "constants hold at 0.75 V; an update counts as active where the neuron fires, and the band runs from "
             "all inactive to all active"
-            if preset == "davies"
+            if is_davies
             else "every neuron is accessed and updated in every step",
+            *link_notes(one_each, copied, seconds * chip.tables["links"]["bandwidth"].value),
         ),
+        cores,
+        {"packets": link_map(one_each), "packets of multicast trees": link_map(copied)},
     )
 
 
@@ -92,32 +91,55 @@ def event_prices(chip: Chip, preset: str, compiled: Compiled) -> EventPrices:
     placement, network = compiled.placement, compiled.network
     if placement is None:
         return EventPrices(f"{chip.name} {preset}")
-    table = chip.tables[f"energy.{preset}"]
-    across, along = hops(placement.position)
-    spike = {}
-    updates = 0
-    for name, core in placement.core_of.items():
-        reach = reached(network, placement, name)
-        way = (reach * across[core]).sum(axis=1) * table["hop_east_west"].value
-        way = way + (reach * along[core]).sum(axis=1) * table["hop_north_south"].value
-        if preset == "davies":
-            near = (reach & (across[core] + along[core] == 0)).sum(axis=1)
-            way = way + near * table["spike_within_tile"].value + _excess(table).value
-        else:
-            packets = reach.sum(axis=1)
-            way = way + packets * table["axon_out"].value + table["spike"].value
-        spike[name] = way
-        updates += network.populations[name].n
-    if preset == "davies":
-        operation = dict.fromkeys(network.projections, table["synaptic_operation"].value)
-        update = table["neuron_update_inactive"].value
-    else:
-        operation = {
-            name: table[f"synapse_{kind_of(p.topology)}"].value
+    is_davies = preset == "davies"
+    fabric = fabric_of(network, placement, preset)
+    e, per = prices(chip.tables[f"energy.{preset}"], is_davies), fabric.per_spike
+    each: NDArray[np.float64] = np.full(fabric.n, _value(e.fire))
+    for count, constant in (
+        ("packets", e.send),
+        ("local", e.local),
+        ("hops_x", e.hop_x),
+        ("hops_y", e.hop_y),
+    ):
+        each = each + per[count] * _value(constant)
+    updates = int(fabric.neurons.sum())
+    return EventPrices(
+        f"{chip.name} {preset}",
+        {name: each[fabric.slices[name]] for name in placement.core_of},
+        {
+            name: e.synapse[ANY if is_davies else kind_of(p.topology)].value
             for name, p in network.projections.items()
-        }
-        update = table["neuron_access"].value + table["neuron_update"].value
-    return EventPrices(f"{chip.name} {preset}", spike, operation, step=updates * update)
+        },
+        step=updates * (_value(e.access) + _value(e.update)),
+    )
+
+
+def fabric_of(network: Network, placement: Placement, preset: str) -> Fabric:
+    """Return where the neurons of a lowered network lie; synapses by the kinds that a price list tells apart."""
+    return Fabric.of_network(network, placement, kind_of if preset != "davies" else lambda _: ANY)
+
+
+def prices(table: Mapping[str, Constant], is_davies: bool) -> Prices:
+    """Return a table of the chip file as prices.
+
+    `davies` prices an update as one quantity at two levels: every neuron is charged as inactive, and one that fires
+    what an active update costs more.
+    """
+    if not is_davies:
+        return Prices.of_table(table)
+    return Prices(
+        access=table["neuron_update_inactive"],
+        fire=_excess(table),
+        synapse={ANY: table["synaptic_operation"]},
+        hop_x=table["hop_east_west"],
+        hop_y=table["hop_north_south"],
+        local=table.get("spike_within_tile"),
+    )
+
+
+def barrier(chip: Chip, preset: str) -> Barrier:
+    """Return the barrier: `davies` between the times for 1 and 32 tiles, `nahuku` in steps."""
+    return Barrier.of_table(chip.tables[f"time.{preset}"], is_stepped=preset != "davies")
 
 
 def kind_of(topology: object) -> str:
@@ -129,37 +151,29 @@ def kind_of(topology: object) -> str:
     return "conv" if isinstance(topology, Conv) else "sparse"
 
 
-def _count(compiled: Compiled, recording: Recording, placement: Placement) -> _Counts:
-    network = compiled.network
-    operations: dict[str, float] = {}
-    for name, p in network.projections.items():
-        kind = kind_of(p.topology)
-        mean = float(recording.operations(name).mean())
-        operations[kind] = operations.get(kind, 0.0) + mean
-    across, along = hops(placement.position)
-    local = east_west = north_south = packets = spikes = updates = 0.0
-    for name, core in placement.core_of.items():
-        sent = recording.sent[name].mean(axis=0)
-        spikes += float(sent.sum())
-        updates += recording.updates(name)
-        reach = reached(network, placement, name)
-        packets += float(sent @ reach.sum(axis=1))
-        east_west += float(sent @ (reach * across[core]).sum(axis=1))
-        north_south += float(sent @ (reach * along[core]).sum(axis=1))
-        local += float(sent @ (reach & (across[core] + along[core] == 0)).sum(axis=1))
-    return _Counts(updates, spikes, operations, local, east_west, north_south, packets)
+def _value(constant: Constant | None) -> float:
+    return 0.0 if constant is None else constant.value
 
 
-def _davies(t: Mapping[str, Constant], n: _Counts) -> list[Term]:
-    events = Category.EVENTS
-    return [
-        Term("synaptic operations", events, sum(n.operations.values()), t["synaptic_operation"]),
-        Term("neuron updates", events, n.updates, t["neuron_update_inactive"]),
-        Term("updates that fire, in addition", events, n.spikes, _excess(t), 0.0, n.updates),
-        Term("spikes within a tile", events, n.local, t["spike_within_tile"]),
-        Term("hops east-west", events, n.east_west, t["hop_east_west"]),
-        Term("hops north-south", events, n.north_south, t["hop_north_south"]),
-    ]
+def _mean(count: NDArray[np.int64]) -> float:
+    """Return a count of one sample, from (steps, samples)."""
+    return float(count.sum(axis=0).mean())
+
+
+def _davies(found: Account) -> list[Term]:
+    """Return the terms of `davies`, with a band from all updates inactive to all active."""
+    names = {
+        f"synaptic events, {ANY}": "synaptic operations",
+        "neuron accesses": "neuron updates",
+        "spikes": "updates that fire, in addition",
+        "packets within a tile": "spikes within a tile",
+    }
+    updates = float(found.fabric.neurons.sum() * len(found.fired))
+    terms = []
+    for t in found.terms():
+        span = (0.0, updates) if t.name == "spikes" else (None, None)
+        terms.append(Term(names.get(t.name, t.name), t.category, t.count, t.constant, *span))
+    return terms
 
 
 def _excess(t: Mapping[str, Constant]) -> Constant:
@@ -176,112 +190,38 @@ def _excess(t: Mapping[str, Constant]) -> Constant:
     )
 
 
-def _nahuku(t: Mapping[str, Constant], n: _Counts) -> list[Term]:
-    events = Category.EVENTS
-    synapses = [
-        Term(f"synaptic operations, {kind}", events, count, t[f"synapse_{kind}"])
-        for kind, count in n.operations.items()
-    ]
-    return [
-        *synapses,
-        Term("neuron accesses", events, n.updates, t["neuron_access"]),
-        Term("neuron updates", events, n.updates, t["neuron_update"]),
-        Term("spikes", events, n.spikes, t["spike"]),
-        Term("packets to cores", events, n.packets, t["axon_out"]),
-        Term("hops east-west", events, n.east_west, t["hop_east_west"]),
-        Term("hops north-south", events, n.north_south, t["hop_north_south"]),
-    ]
-
-
-def _latency(
-    chip: Chip, preset: str, compiled: Compiled, recording: Recording, placement: Placement
-) -> list[Term]:
+def _latency(chip: Chip, preset: str, found: Account, placement: Placement) -> list[Term]:
+    """Return the time of one sample: what happens on the busiest core of each step, ways, barrier."""
+    is_davies = preset == "davies"
     table = chip.tables[f"time.{preset}"]
-    network = compiled.network
-    samples = min(SAMPLES_TIMED, recording.batch)
-    shape = (recording.steps, samples, placement.n_cores)
-    spikes, packets_out, packets_in = np.zeros(shape), np.zeros(shape), np.zeros(shape)
-    operations: dict[str, NDArray[np.float64]] = {}
-    neurons = np.zeros(placement.n_cores)
-    for name, population in network.populations.items():
-        sent = recording.dense(name)[:, :samples].reshape(-1, population.n) != 0
-        sent = sent.astype(np.float64)
-        reach = reached(network, placement, name).astype(np.float64)
-        packets_in += (sent @ reach).reshape(shape)
-        if name in placement.core_of:
-            core = placement.core_of[name]
-            on = np.zeros((population.n, placement.n_cores))
-            on[np.arange(population.n), core] = 1.0
-            spikes += (sent @ on).reshape(shape)
-            packets_out += (sent @ (on * reach.sum(axis=1, keepdims=True))).reshape(shape)
-            neurons += on.sum(axis=0)
-        for projection in network.outgoing(name):
-            fan = fan_out_cores(network, placement, projection).astype(np.float64)
-            kind = kind_of(network.projections[projection].topology)
-            before = operations.get(kind, np.zeros(shape))
-            operations[kind] = before + (sent @ fan).reshape(shape)
-    updates = np.broadcast_to(neurons, shape)
-    if preset == "davies":
-        entries = dict(table) | {"neuron_update_excess": _excess(table)}
-        parts = {
-            "neuron_update_inactive": updates,
-            "neuron_update_excess": spikes,
-            "synaptic_operation": sum(operations.values(), np.zeros(shape)),
-        }
-        names = {"neuron_update_inactive": "updates", "neuron_update_excess": "firing, in addition"}
-    else:
-        entries, names = dict(table), {}
-        parts = {
-            "neuron_access": updates,
-            "neuron_update": updates,
-            "spike": spikes,
-            "axon_out": packets_out,
-            "axon_in": packets_in,
-        } | {f"synapse_{kind}": count for kind, count in operations.items()}
-    busy = sum((count * entries[name].value for name, count in parts.items()), np.zeros(shape))
-    worst = np.argmax(busy, axis=2)[..., None]
-
-    def of_worst(count: NDArray[np.float64]) -> float:
-        return float(np.take_along_axis(count, worst, axis=2).sum(axis=0).mean())
-
-    terms = []
-    for name, count in parts.items():
-        text = names.get(name, name.replace("_", " "))
-        span = (0.0, of_worst(updates)) if name == "neuron_update_excess" else (None, None)
-        terms.append(
-            Term(f"busiest core: {text}", Category.EVENTS, of_worst(count), entries[name], *span)
-        )
-    across, along = hops(placement.position)
-    active = float(np.count_nonzero(spikes.sum(axis=2)) / samples)
-    terms += [
-        Term(
-            "longest way east-west", Category.EVENTS, active * across.max(), table["hop_east_west"]
+    t = prices(table, is_davies)
+    # columns of what happens on a core: neurons, updated, fired, sent, received, events by kind
+    columns: list[tuple[str, Constant | None]] = [
+        ("updates" if is_davies else "neuron access", t.access),
+        ("neuron update", t.update),
+        ("firing, in addition" if is_davies else "spike", t.fire),
+        ("axon out", t.send),
+        ("axon in", t.receive),
+        *(
+            (f"synaptic {k}" if is_davies else f"synapse {k}", t.synapse[k])
+            for k in found.fabric.kinds
         ),
-        Term(
-            "longest way north-south",
-            Category.EVENTS,
-            active * along.max(),
-            table["hop_north_south"],
-        ),
-        Term("barrier", Category.CLOCK, float(recording.steps), _barrier(table, placement)),
     ]
-    return terms
-
-
-def _barrier(table: Mapping[str, Constant], placement: Placement) -> Constant:
-    """Return the barrier for the tiles in use, between the published numbers of tiles."""
-    known = sorted(
-        (int(name.split("_")[1]), c) for name, c in table.items() if name.startswith("barrier_")
-    )
-    tiles = len(np.unique(placement.position, axis=0))
-    value = float(np.interp(tiles, [n for n, _ in known], [c.value for _, c in known]))
-    first = known[0][1]
-    return Constant(
-        f"barrier over {tiles} tiles",
-        value,
-        first.unit,
-        value,
-        value,
-        first.source + f", between {known[0][0]} and {known[-1][0]} tiles",
-        first.grade,
-    )
+    worst = found.on_busiest.sum(axis=0).mean(axis=0)
+    terms = []
+    for count, (name, constant) in zip(worst, columns, strict=True):
+        if constant is not None:
+            span = (0.0, float(worst[0])) if is_davies and constant is t.fire else (None, None)
+            words = f"busiest core: {name}"
+            terms.append(Term(words, Category.EVENTS, float(count), constant, *span))
+    if is_davies:
+        across, along = hops(placement.position)
+        active = _mean((found.fired > 0).astype(np.int64))
+        east, north = table["hop_east_west"], table["hop_north_south"]
+        terms += [
+            Term("longest way east-west", Category.LINKS, active * float(across.max()), east),
+            Term("longest way north-south", Category.LINKS, active * float(along.max()), north),
+        ]
+    steps = float(len(found.fired))
+    constant = barrier(chip, preset).at(found.fabric.n_tiles)
+    return [*terms, Term("barrier", Category.BARRIER, steps, constant)]

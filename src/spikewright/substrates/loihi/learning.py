@@ -59,6 +59,7 @@ class Stdp:
     a_plus, a_minus : amplitudes, multiplied by the trace
     epoch : steps between weight changes
     seed : of the stochastic rounding
+    low, high : weights are kept between these
     """
 
     def __init__(
@@ -71,9 +72,12 @@ class Stdp:
         a_minus: float,
         epoch: int,
         seed: int,
+        low: int = -256,
+        high: int = 255,
     ) -> None:
         self.weight = (np.asarray(weight, np.int64) >> 1) << 1
         self.epoch = epoch
+        self._range = (low, high)
         self._keep = (np.exp(-1 / tau_plus), np.exp(-1 / tau_minus))
         self._amplitude = (a_plus, a_minus)
         n_post, n_pre = self.weight.shape
@@ -119,7 +123,7 @@ class Stdp:
         ):
             term = np.clip((fired * trace * amplitude) * 2**ACCUMULATOR_SHIFT, -32769, 32767)
             total = np.clip(total + term, -32769, 32767)
-        self.weight = np.clip(_rounded(total / 2**ACCUMULATOR_SHIFT, rounding), -256, 255)
+        self.weight = np.clip(_rounded(total / 2**ACCUMULATOR_SHIFT, rounding), *self._range)
         for last in self._last:
             last[:] = 0
 

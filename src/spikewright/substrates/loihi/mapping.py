@@ -1,11 +1,12 @@
 """Real-valued linear neurons and weights as Loihi's integers.
 
-A linear neuron advances exactly by its propagator P. With y its voltage above rest and x its synaptic current
-(if it has one),
+A linear neuron advances by a matrix P: its propagator, or the Euler step where that is its method. With y its voltage
+above rest and x its synaptic current (if it has one),
 
     x' = P_xx (x + w s),   y' = P_yy y + P_yx (x + w s)         (jumps into x)
     y' = P_yy (y + w s)                                        (jumps into y)
     y' = P_yy y + P_yi w s                                     (held current i)
+    x' = P_xx x + P_xj w s,    y' = P_yy y + (P_yx / P_xx) x'  (held input j of the current, sequential Euler)
 
 so that u = g x P.. with a gain g per port is exactly the chip's `u' = keep_u u + a`, `v' = keep_v v + u +
 bias`. What is left is rounding: decays to 12 bits, weights to 8 bits, thresholds to 17 bits, biases to a 12-bit
@@ -23,7 +24,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from spikewright.engines.discretize import propagator
+from spikewright.engines.discretize import step_matrix
 from spikewright.errors import Problems
 from spikewright.network.expression import evaluate
 from spikewright.network.graph import Network, Population
@@ -103,7 +104,7 @@ def analyze(
     if len(problems.lines) > before or model.thresholded is None:
         return None
     params = {p: _flat(population, p) for p in model.params}
-    matrix = propagator(model, params, network.dt)
+    matrix = step_matrix(population, network.dt)
     voltage = model.thresholded
     currents = [x for x in model.state if x != voltage]
     if len(currents) > 1 or any((x, voltage) in matrix or (x, "1") in matrix for x in currents):
@@ -123,7 +124,16 @@ def analyze(
             gain[port] = matrix.get((voltage, target), zero)
             filtered.add(port)
         elif currents and (currents[0], port) in matrix:
-            problems.add(where, f"port {port!r} drives the synaptic current continuously")
+            gain[port] = matrix.get((voltage, port), zero)
+            filtered.add(port)
+            # the chip's voltage sees the current of its own step, input included, and nothing besides
+            seen = matrix.get((voltage, currents[0]), zero) * matrix[currents[0], port]
+            if np.any(np.abs(gain[port] * keep_u - seen) > RELATIVE * np.abs(gain[port])):
+                problems.add(
+                    where,
+                    f"port {port!r} drives the synaptic current continuously",
+                    cure="step it by Method.SEQUENTIAL_EULER: from_nir(..., current=Current.SEQUENTIAL)",
+                )
         else:
             gain[port] = matrix.get((voltage, port), zero)
     driven = {network.port_of(p) for p in network.incoming(name) if not _only_bias(network, p)}

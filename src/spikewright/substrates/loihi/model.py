@@ -35,8 +35,11 @@ BIAS_MANTISSA_MAX = 2**12 - 1
 BIAS_EXPONENT_MAX = 7
 
 _LAVA = "lava-nc 0.10, fixed_pt process models; Davies et al. 2018"
-_U = "8388608 - (8388608 - (sign({u}) * ((abs({u}) * (4095 - du)) >> 12) + (a << 6))) % 16777216"
-_V = "clip(sign({v}) * ((abs({v}) * (4096 - dv)) >> 12) + u + bias, -8388607, 8388607)"
+U_SUM = "sign({u}) * ((abs({u}) * (4095 - du)) >> 12) + (a << 6)"
+"""What u would be if its register were wide enough."""
+V_SUM = "sign({v}) * ((abs({v}) * (4096 - dv)) >> 12) + u + bias"
+_U = "8388608 - (8388608 - (" + U_SUM + ")) % 16777216"
+_V = "clip(" + V_SUM + ", -8388607, 8388607)"
 
 
 class Arithmetic(enum.Enum):

@@ -19,6 +19,7 @@ from spikewright.network.topology import Dense, OneToOne, Sparse, Topology
 from spikewright.network.windows import Conv
 from spikewright.substrates.base import Change
 from spikewright.substrates.loihi.mapping import (
+    WEIGHT_TOP,
     Bound,
     Neuron,
     Scale,
@@ -99,27 +100,40 @@ def fit_scale(
     *,
     arithmetic: Arithmetic,
     bits: int,
+    input_max: int = 1,
+    ceiling: Mapping[str, float] | None = None,
 ) -> tuple[Scale, dict[str, NDArray[np.int64]]]:
-    """Return the finest scale, and the stored weights, with which no register can wrap."""
+    """Return the finest scale, and the stored weights, with which no register can wrap.
+
+    Parameters
+    ----------
+    input_max : the largest value that an input sends in a step
+    ceiling : projection that learns -> the volts that any of its weights may reach; it is stored with a sign
+    """
+    learns = {} if ceiling is None else ceiling
     n = network.populations[name].n
     chip_mode = arithmetic is Arithmetic.CHIP
     keep = 1.0 - (decay_code(neuron.keep_u, offset=1) + 1) / 4096.0
     pres = {p: network.populations[network.projections[p].pre].shape for p in volts}
+    often = {p: input_max if network.projections[p].pre in network.inputs else 1 for p in volts}
 
     def worst(weights: Mapping[str, NDArray[Any]], bias: NDArray[Any]) -> tuple[float, float]:
         """Return the largest sum that can arrive in a step, and the largest current, in the weights' unit."""
         up, down = np.zeros(n), np.zeros(n)
         for projection, weight in weights.items():
             synapses = volts[projection][0].with_weight(weight).synapses(pres[projection])
-            value = synapses.weight
+            value = synapses.weight * often[projection]
             up += np.bincount(synapses.target, np.maximum(value, 0), minlength=n)
             down += np.bincount(synapses.target, np.maximum(-value, 0), minlength=n)
         arriving = np.maximum(up, down)
         current = arriving / (1.0 - keep) + (np.abs(bias) if chip_mode else 0.0)
         return float(arriving.max(initial=0.0)), float(current.max(initial=0.0))
 
-    largest = {p: float(np.abs(w).max(initial=0.0)) for p, (_, w, _) in volts.items()}
-    arriving, current = worst({p: w for p, (_, w, _) in volts.items()}, bias)
+    highest = {
+        p: np.full(np.shape(w), learns[p]) if p in learns else w for p, (_, w, _) in volts.items()
+    }
+    largest = {p: float(np.abs(w).max(initial=0.0)) for p, w in highest.items()}
+    arriving, current = worst(highest, bias)
     # rounding can raise a sum above what the real weights give, so the registers are checked again
     room = 1.0
     while True:
@@ -128,10 +142,11 @@ def fit_scale(
             bounds.append(Bound(arriving, room * INPUT_MAX))
         scale = choose_scale(neuron.level, largest, bounds)
         kept = {
-            p: rounded(w * scale.sigma / 2.0 ** scale.exponent[p], bits)
+            p: rounded(w * scale.sigma / 2.0 ** scale.exponent[p], bits, signed=p in learns)
             for p, (_, w, _) in volts.items()
         }
-        units = {p: w * 2 ** (scale.exponent[p] + WEIGHT_SHIFT) for p, w in kept.items()}
+        most = {p: np.full(w.shape, WEIGHT_TOP) if p in learns else w for p, w in kept.items()}
+        units = {p: w * 2 ** (scale.exponent[p] + WEIGHT_SHIFT) for p, w in most.items()}
         integer_bias = bias_code(bias * scale.sigma * 2**WEIGHT_SHIFT)
         input_now, current_now = worst(units, integer_bias)
         if current_now <= U_MAX and (not chip_mode or input_now <= INPUT_MAX):
@@ -139,10 +154,10 @@ def fit_scale(
         room *= 0.95
 
 
-def rounded(wanted: NDArray[Any], bits: int) -> NDArray[np.int64]:
-    """Return the nearest weights that the memory can keep."""
+def rounded(wanted: NDArray[Any], bits: int, *, signed: bool = False) -> NDArray[np.int64]:
+    """Return the nearest weights that the memory can keep, with a sign bit where `signed` or where signs differ."""
     near = np.rint(wanted).astype(np.int64)
-    mode = sign_of(near)
+    mode = Sign.MIXED if signed else sign_of(near)
     step = 1 << (8 - bits + (1 if mode is Sign.MIXED else 0))
     top = (256 if mode is Sign.MIXED else 255) - (step if mode is Sign.MIXED else 0)
     near = np.clip(np.rint(wanted / step).astype(np.int64) * step, -top, top)
@@ -161,11 +176,13 @@ class StoreWeights:
     bits : of a weight, the sign included where a projection has both signs
     arithmetic : which published description of the arithmetic is followed
     max_refractory : steps; longer periods are refused as in `compile`
+    input_max : the largest value that an input sends in a step
     """
 
     bits: int = 8
     arithmetic: Arithmetic = Arithmetic.LAVA
     max_refractory: int = 64
+    input_max: int = 1
 
     def __call__(self, network: Network, seed: int) -> tuple[Network, tuple[Change, ...]]:
         """Return the network with the weights that the chip computes with.
@@ -190,7 +207,14 @@ class StoreWeights:
             volts = {p: in_volts(network, p, neuron) for p in network.incoming(name)}
             bias, _ = bias_in_volts(network, name, neuron)
             scale, kept = fit_scale(
-                network, name, neuron, volts, bias, arithmetic=self.arithmetic, bits=self.bits
+                network,
+                name,
+                neuron,
+                volts,
+                bias,
+                arithmetic=self.arithmetic,
+                bits=self.bits,
+                input_max=self.input_max,
             )
             for place, integers in kept.items():
                 p, old = network.projections[place], network.projections[place].topology.weight

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -31,7 +32,7 @@ from spikewright.substrates.loihi.cores import (
     check_output_axons,
     core_limits,
     cut,
-    traffic_of,
+    cut_by_traffic,
 )
 from spikewright.substrates.loihi.mapping import (
     Neuron,
@@ -50,18 +51,39 @@ from spikewright.substrates.loihi.model import (
     active,
     sign_of,
 )
+from spikewright.substrates.loihi.rules import (
+    EPOCH_MAX,
+    LearningRule,
+    check_expressible,
+    express,
+)
 from spikewright.substrates.loihi.storage import (
+    INPUT_MAX,
     U_MAX,
     StoreWeights,
     bias_in_volts,
     fit_scale,
     in_volts,
 )
-from spikewright.substrates.passes.place import place
+from spikewright.substrates.passes.fold_relays import FoldRelays
+from spikewright.substrates.passes.lay import (
+    check_rates,
+    fault_changes,
+    kept_rates,
+    labelled,
+    lay,
+    nets_of,
+    unicast,
+    with_faults,
+)
+from spikewright.substrates.passes.mesh import Mesh
+from spikewright.substrates.passes.partition import Partition
 from spikewright.substrates.passes.quantize import relative_error
 from spikewright.substrates.passes.retime import Retime
+from spikewright.substrates.passes.route import route
 
 WEIGHT_BITS = (1, 2, 3, 4, 5, 6, 8)
+PARTITIONS = ("order", "traffic")
 
 
 @dataclass(frozen=True)
@@ -73,11 +95,25 @@ class Loihi(Substrate):
     preset : price list, "davies" (pre-silicon simulation of the paper) or "nahuku" (fitted to a board)
     arithmetic : which published description of the arithmetic is followed
     weight_bits : bits of a weight's magnitude, one of 1, 2, 3, 4, 5, 6, 8
+    input_max : the largest value that an input sends in a step: so many spikes at once
+    epoch : steps between two changes of weights that learn, 1 to 63
+    partition : "order", populations fill cores in order; or "traffic", so that few packets go between cores
+    rates : population -> Hz, one number or one per neuron: what its packets count when cores are cut and placed; 1
+        where it is missing. `recording.rates()` has those of a run
+    faulty : cores that are not used: (x, y) for all four of a tile, (x, y, n) for one of them
+    failed_links : links that carry nothing, one direction each: (x, y, direction) of the tile that it leaves, "E", "N",
+        "W" or "S"
     """
 
     preset: str = "davies"
     arithmetic: Arithmetic = Arithmetic.LAVA
     weight_bits: int = 8
+    input_max: int = 1
+    epoch: int = 4
+    partition: str = "order"
+    rates: Mapping[str, Any] = field(default_factory=dict, hash=False)
+    faulty: tuple[tuple[int, ...], ...] = ()
+    failed_links: tuple[tuple[int, int, str], ...] = ()
     name: ClassVar[str] = "loihi"
 
     def __post_init__(self) -> None:
@@ -92,11 +128,40 @@ class Loihi(Substrate):
                     expected="one of " + ", ".join(map(str, WEIGHT_BITS)),
                 )
             )
+        if self.partition not in PARTITIONS:
+            raise SubstrateError(
+                explain(
+                    "loihi: partition",
+                    "unknown",
+                    found=repr(self.partition),
+                    expected=" or ".join(map(repr, PARTITIONS)),
+                )
+            )
+        for option, found, top in (
+            ("input_max", self.input_max, INPUT_MAX),
+            ("epoch", self.epoch, EPOCH_MAX),
+        ):
+            if not 1 <= found <= top:
+                raise SubstrateError(
+                    explain(f"loihi: {option}", "out of range", found=found, expected=f"1 to {top}")
+                )
+        object.__setattr__(self, "rates", kept_rates(self.rates))
+        object.__setattr__(self, "faulty", tuple(map(tuple, self.faulty)))
+        object.__setattr__(self, "failed_links", tuple(map(tuple, self.failed_links)))
+        _ = self.mesh
 
     @property
     def chip(self) -> Chip:
         """The chip file."""
         return load_chip(Path(__file__).with_name("chip.toml"))
+
+    @property
+    def mesh(self) -> Mesh:
+        """Its tiles, with what is faulty."""
+        chip = self.chip
+        size = int(chip.limit("tiles_x")), int(chip.limit("tiles_y"))
+        whole = Mesh(*size, int(chip.limit("cores_per_tile")))
+        return with_faults(whole, self.faulty, self.failed_links, self.name)
 
     def presets(self) -> tuple[str, ...]:
         """Return the names of its price lists."""
@@ -106,14 +171,18 @@ class Loihi(Substrate):
     def passes(self) -> tuple[Pass, ...]:
         """Weights as the synaptic memory keeps them, scale and exponent included, to train through."""
         longest = int(self.chip.limit("max_refractory"))
-        return (StoreWeights(self.weight_bits, self.arithmetic, longest),)
+        return (StoreWeights(self.weight_bits, self.arithmetic, longest, self.input_max),)
 
     def compile(self, network: Network, *, seed: int = 0) -> Compiled:
         """Lower a network to Loihi's integers and place it on cores; see `Substrate.compile`."""
-        self.check_rules(network)
         chip = self.chip
-        timed, changes = Retime()(network.written_out(), seed)
+        check_rates(network, self.rates, self.name)
         problems = Problems()
+        check_expressible(network, self.arithmetic, self.weight_bits, problems)
+        problems.raise_as(SubstrateError)
+        folded, before = FoldRelays()(network.written_out().without_rules(), seed)
+        timed, changes = Retime()(folded, seed)
+        changes = before + changes
         neurons: dict[str, Neuron] = {}
         for name in timed.populations:
             if name in timed.inputs:
@@ -129,23 +198,38 @@ class Loihi(Substrate):
         }
         projections: dict[str, Projection] = {}
         scales = {}
+        learning: dict[str, LearningRule] = {}
         for name, neuron in neurons.items():
-            made, incoming, scale, done = self._lower(timed, name, neuron)
+            ceiling = _ceilings(network, name, neuron)
+            made, incoming, scale, done = self._lower(timed, name, neuron, ceiling)
+            for projection in ceiling:
+                gain = float(neuron.gain[timed.port_of(projection)])
+                unit = gain * scale.sigma / 2.0 ** scale.exponent[projection]
+                rule, told = express(
+                    network, projection, unit=unit, epoch=self.epoch, problems=problems
+                )
+                if rule is not None:
+                    learning[projection] = rule
+                done += told
             populations[name] = made
             projections |= incoming
             scales[name] = scale
             changes += done
+        problems.raise_as(SubstrateError)
         lowered = replace(
             timed,
             populations={n: populations[n] for n in timed.populations},
             projections={n: projections[n] for n in timed.projections},
             name=f"{network.name} on loihi",
         )
-        cores = cut(lowered, tuple(neurons), chip, self.weight_bits)
+        mesh = self.mesh
+        cores, cuts = self._cut(lowered, tuple(neurons), mesh, seed)
+        changes += cuts
         check_output_axons(lowered, cores, chip)
-        traffic = traffic_of(lowered, cores)
-        mesh = (int(chip.limit("tiles_x")), int(chip.limit("tiles_y")))
-        position = place(traffic, mesh, int(chip.limit("cores_per_tile")), seed=seed)
+        nets = nets_of(lowered, cores.core_of, cores.n_cores, self.rates)
+        position = lay(nets.traffic(), mesh, seed=seed, substrate=self.name)
+        detours = route(unicast(nets), position, mesh, substrate=self.name).detours
+        changes += fault_changes(lowered.name, mesh, detours)
         limits = core_limits(chip)
         load = tuple({k: v / limits[k] for k, v in used.items()} for used in cores.used)
         changes += tuple(
@@ -160,9 +244,21 @@ class Loihi(Substrate):
             network,
             self.name,
             changes,
-            Placement(cores.core_of, position, mesh, load),
+            Placement(cores.core_of, position, (mesh.x, mesh.y), load),
             seed,
-            {"scale": {n: s.sigma for n, s in scales.items()}},
+            {"scale": {n: s.sigma for n, s in scales.items()}, "learning": learning},
+        )
+
+    def _cut(
+        self, lowered: Network, names: tuple[str, ...], mesh: Mesh, seed: int
+    ) -> tuple[Partition, tuple[Change, ...]]:
+        given = lowered, names, self.chip, self.weight_bits
+        n_cores, label = len(mesh.alive()), labelled(self.name, mesh)
+        in_order = cut(*given, n_cores=n_cores, label=label)
+        if self.partition == "order":
+            return in_order, ()
+        return cut_by_traffic(
+            *given, in_order, n_cores=n_cores, label=label, rates=self.rates, seed=seed
         )
 
     @property
@@ -177,12 +273,12 @@ class Loihi(Substrate):
     def cost(self, compiled: Compiled, recording: Recording) -> Costs:
         """Return what one inference costs; see `Substrate.cost`."""
         self.check_recording(compiled, recording)
-        return costs.price(self.chip, self.preset, compiled, recording)
+        return costs.price(self.chip, self.preset, compiled, recording, self.mesh)
 
     # -- one population ------------------------------------------------------------------------------
 
     def _lower(
-        self, network: Network, name: str, neuron: Neuron
+        self, network: Network, name: str, neuron: Neuron, ceiling: Mapping[str, float]
     ) -> tuple[Population, dict[str, Projection], Scale, tuple[Change, ...]]:
         population = network.populations[name]
         chip_mode = self.arithmetic is Arithmetic.CHIP
@@ -197,6 +293,8 @@ class Loihi(Substrate):
             bias,
             arithmetic=self.arithmetic,
             bits=self.weight_bits,
+            input_max=self.input_max,
+            ceiling=ceiling,
         )
         error = float(np.max(np.abs(scale.threshold / (neuron.level * scale.sigma) - 1.0)))
         becomes = f"{population.model.name} becomes {model.name}"
@@ -242,6 +340,26 @@ class Loihi(Substrate):
         if self.arithmetic is Arithmetic.CHIP:
             params["refract"] = np.asarray(neuron.refractory + 1)
         return params
+
+
+def _ceilings(network: Network, name: str, neuron: Neuron) -> dict[str, float]:
+    """Return how many volts the weights of each projection that learns onto a population may reach."""
+    found = {}
+    for projection in network.incoming(name):
+        rule = network.projections[projection].rule
+        if rule is None:
+            continue
+        gain = neuron.gain[network.port_of(projection)]
+        if gain.ndim:
+            raise SubstrateError(
+                explain(
+                    f"loihi: projection {projection!r}",
+                    "one rule needs neurons that weigh its synapses alike",
+                    cure=f"give all neurons of {name!r} the same time constants",
+                )
+            )
+        found[projection] = float(gain) * rule.param("w_max")
+    return found
 
 
 def _initial(population: Population, neuron: Neuron, scale: Scale) -> dict[str, NDArray[np.int64]]:

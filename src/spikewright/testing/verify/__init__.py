@@ -18,8 +18,13 @@ KINDS: dict[str, str] = {
     "lif": "spikewright.testing.verify.lif",
     "loihi": "spikewright.testing.verify.loihi",
     "nengo_loihi": "spikewright.testing.verify.nengo_loihi",
+    "sanafe": "spikewright.testing.verify.sanafe",
+    "anchors": "spikewright.testing.verify.anchors",
     "device_noise_aihwkit": "spikewright.testing.verify.device_noise",
+    "truenorth": "spikewright.testing.verify.truenorth",
     "tile_io_aihwkit": "spikewright.testing.verify.tile_io",
+    "sonata": "spikewright.testing.verify.sonata",
+    "xylo": "spikewright.testing.verify.xylo",
 }
 """Kind of folder -> module with `verify(folder) -> list[Case]`."""
 

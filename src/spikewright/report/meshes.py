@@ -1,0 +1,218 @@
+"""Cores on their mesh: how full they are, and where a run spends time, energy and packets.
+
+Heat maps: cividis, which reads the same in gray.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from spikewright.report.cost import show_value
+from spikewright.report.drawing import Drawing, new_figure, to_svg
+from spikewright.report.result import Layout, Row
+
+MOST_CORES_LABELLED = 48
+EMPTY = "#F2F2F2"
+_WAYS = ((1, 0), (-1, 0), (0, 1), (0, -1))
+"""East, west, north, south, as `Costs.links` has them."""
+
+
+def cores_in_use(row: Row, layout: Layout) -> Drawing:
+    """Return where cores lie and how full they are."""
+    import matplotlib as mpl
+    from matplotlib.patches import Rectangle
+
+    name = "mesh-" + re.sub(r"\W+", "-", row.label).strip("-")
+    columns = layout.mesh[0]
+    rows = layout.mesh[1] if len(layout.mesh) > 1 else 1
+    tiles: dict[tuple[int, int], list[int]] = {}
+    for core, place in enumerate(layout.position):
+        tiles.setdefault((place[0], place[1] if len(place) > 1 else 0), []).append(core)
+    side = 2 if max(len(c) for c in tiles.values()) > 1 else 1
+    while side * side < max(len(c) for c in tiles.values()):
+        side += 1
+    height = min(7.0, max(2.2, 6.0 * rows / columns))
+    figure = new_figure(7.2, height + 0.4)
+    axes = figure.subplots()
+    scale = mpl.colormaps["cividis"]
+    for x in range(columns):
+        for y in range(rows):
+            axes.add_patch(Rectangle((x, y), 0.94, 0.94, fc="#F2F2F2", ec="#BBBBBB", lw=0.6))
+    lines = []
+    for (x, y), cores in tiles.items():
+        for slot, core in enumerate(cores):
+            w = 0.94 / side
+            corner = (x + (slot % side) * w, y + (slot // side) * w)
+            load = layout.load[core]
+            axes.add_patch(Rectangle(corner, w, w, fc=scale(min(load, 1.0)), ec="white", lw=0.6))
+            if len(layout.position) <= MOST_CORES_LABELLED:
+                axes.text(
+                    corner[0] + w / 2,
+                    corner[1] + w / 2,
+                    f"{100 * load:.0f}",
+                    ha="center",
+                    va="center",
+                    fontsize=7,
+                    color="black" if load > 0.5 else "white",
+                )
+            lines.append((str(core), f"({x}, {y})", f"{100 * load:.1f} %", layout.binding[core]))
+    axes.set_xlim(-0.06, columns)
+    axes.set_ylim(rows, -0.06)
+    axes.set_aspect("equal")
+    axes.set_xlabel("mesh x")
+    axes.set_ylabel("mesh y")
+    for axis, n in ((axes.xaxis, columns), (axes.yaxis, rows)):
+        shown = range(0, n, max(1, n // 16))
+        axis.set_ticks([i + 0.47 for i in shown], [str(i) for i in shown])
+    figure.colorbar(
+        mpl.cm.ScalarMappable(mpl.colors.Normalize(0, 100), scale),
+        ax=axes,
+        label="fullest limit of a core (%)",
+        shrink=0.8,
+    )
+    alternative = (
+        f"Placement on {row.label}: {len(layout.position)} cores in use on a mesh of {columns} by {rows}; "
+        f"the fullest uses {100 * max(layout.load, default=0):.0f} % of a limit."
+    )
+    return Drawing(
+        name,
+        f"Placement on {row.label}",
+        "One square per core in use (numbers: percent of its fullest limit); empty tiles are light.",
+        alternative,
+        to_svg(figure, name, alternative),
+        ("core", "tile (x, y)", "load", "limit that binds"),
+        tuple(lines),
+    )
+
+
+def heat(row: Row, layout: Layout) -> list[Drawing]:
+    """Return the heat maps of the first price list that has some: one panel per quantity, links last."""
+    costs = next((c for c in row.prices if c.cores or c.links), None)
+    if costs is None:
+        return []
+    cores = {
+        n: np.asarray(v, np.float64)
+        for n, v in costs.cores.items()
+        if len(v) == len(layout.position)
+    }
+    links = {n: np.asarray(v, np.float64) for n, v in costs.links.items() if np.ndim(v) == 3}
+    if not cores and not links:
+        return []
+    import matplotlib as mpl
+    from matplotlib.ticker import FuncFormatter
+
+    panels = len(cores) + len(links)
+    columns = min(panels, 2)
+    wide, high = _size(layout)
+    down = -(-panels // columns)
+    figure = new_figure(7.2, min(9.0, max(2.0, 3.0 * high / wide + 0.7) * down))
+    grid = figure.subplots(down, columns, squeeze=False).ravel()
+    for axes in grid[panels:]:
+        axes.set_axis_off()
+    scale = mpl.colormaps["cividis"].with_extremes(bad=EMPTY)
+    for axes, (name, values) in zip(grid, [*cores.items(), *links.items()], strict=False):
+        if name in cores:
+            picture, shown = _of_cores(layout, values), values
+        else:
+            shown = values[values > 0]
+            picture = (
+                values.sum(axis=2).T
+                if values.shape[2] != len(_WAYS)
+                else np.full((high, wide), np.nan)
+            )
+        top = float(shown.max(initial=0.0)) or 1.0
+        norm = mpl.colors.Normalize(0.0, top)
+        axes.imshow(
+            picture,
+            cmap=scale,
+            norm=norm,
+            interpolation="nearest",
+            extent=(-0.5, wide - 0.5, high - 0.5, -0.5),
+        )
+        if name in links and values.shape[2] == len(_WAYS):
+            _draw_links(axes, values, scale, norm)
+        axes.set_title(f"{name} on links" if name in links else name, loc="left", fontsize=9)
+        axes.set_xticks(range(0, wide, max(1, wide // 8)))
+        axes.set_yticks(range(0, high, max(1, high // 8)))
+        # the name is bound now: the ticks are written when the figure is
+        ticks = FuncFormatter(lambda value, _, name=name: _number(name, value))
+        figure.colorbar(mpl.cm.ScalarMappable(norm, scale), ax=axes, shrink=0.8, format=ticks)
+    name = "heat-" + re.sub(r"\W+", "-", row.label).strip("-")
+    told = []
+    for kind, core_values in cores.items():
+        busiest = int(np.argmax(core_values))
+        told.append(f"{kind}: most on core {busiest}, {_number(kind, core_values[busiest])}")
+    for kind, values in links.items():
+        told.append(
+            f"{kind}: {values.max(initial=0.0):.4g} on the busiest link, {values.sum():.4g} in all"
+        )
+    alternative = f"Where a run on {row.label} spends: " + "; ".join(told) + "."
+    lines = tuple(
+        (
+            str(core),
+            str(tuple(layout.position[core])),
+            *(_number(k, v[core]) for k, v in cores.items()),
+        )
+        for core in range(len(layout.position))
+    )
+    return [
+        Drawing(
+            name,
+            f"Heat maps of {row.label}, price list {costs.preset}",
+            "Per inference, core by core and link by link; tiles without a core in use are light.",
+            alternative,
+            to_svg(figure, name, alternative),
+            ("core", "tile", *cores),
+            lines,
+        )
+    ]
+
+
+def _size(layout: Layout) -> tuple[int, int]:
+    """Return the mesh's tiles in x and y."""
+    return layout.mesh[0], layout.mesh[1] if len(layout.mesh) > 1 else 1
+
+
+def _of_cores(layout: Layout, values: NDArray[Any]) -> NDArray[np.float64]:
+    """Return an image with a square of pixels per tile and a pixel per core; NaN where there is no core in use."""
+    wide, high = _size(layout)
+    tiles: dict[tuple[int, int], list[int]] = {}
+    for core, place in enumerate(layout.position):
+        tiles.setdefault((place[0], place[1] if len(place) > 1 else 0), []).append(core)
+    most = max(len(cores) for cores in tiles.values())
+    side = int(np.ceil(np.sqrt(most)))
+    image = np.full((high * side, wide * side), np.nan)
+    for (x, y), cores in tiles.items():
+        for slot, core in enumerate(cores):
+            image[y * side + slot // side, x * side + slot % side] = values[core]
+    return image
+
+
+def _draw_links(axes: Any, load: NDArray[np.float64], scale: Any, norm: Any) -> None:
+    """Draw what leaves each tile as a line towards its neighbor, beside the line of the other direction."""
+    from matplotlib.collections import LineCollection
+
+    lines, values = [], []
+    for x, y, way in np.argwhere(load > 0):
+        dx, dy = _WAYS[way]
+        aside_x, aside_y = 0.12 * dy, -0.12 * dx
+        lines.append([(x + aside_x, y + aside_y), (x + dx + aside_x, y + dy + aside_y)])
+        values.append(load[x, y, way])
+    order = np.argsort(values, kind="stable")
+    axes.add_collection(
+        LineCollection(
+            [lines[i] for i in order],
+            colors=scale(norm(np.asarray(values)[order])) if len(values) else None,
+            linewidths=2.0,
+        )
+    )
+
+
+def _number(kind: str, value: float) -> str:
+    """Write a number in the unit that its name gives in brackets."""
+    unit = re.search(r"\((\w+)\)$", kind)
+    return show_value(float(value), unit[1]) if unit else f"{value:.4g}"
