@@ -1,6 +1,6 @@
 """Makes the virtual environments of the peers in training and in reading event files.
 
-    SPIKEWRIGHT_PEERS=FOLDER python benchmarks/peers/environments.py [torch] [spyx] [sanafe] [events] [pynn]
+    SPIKEWRIGHT_PEERS=FOLDER python benchmarks/peers/environments.py [torch] [spyx] [sanafe] [mapping] [events] [pynn] [elephant]
 
 Everything that runs on PyTorch shares one environment, so that all of it runs on the same PyTorch. PyTorch goes in
 first, and a constraint holds it there: some peers ask for packages that would draw in another build.
@@ -23,8 +23,10 @@ ENVIRONMENTS: dict[str, tuple[tuple[str, ...], ...]] = {
     ),
     "spyx": (("spyx==1.0.0",),),
     "sanafe": (("sanafe==2.2.9", "numpy"),),
+    "mapping": (("mtkahypar==1.7.post1", "pymetis==2025.2.2", "numpy"),),
     # its example scripts run on this project, which needs Numba and h5py
     "pynn": (("pynn==0.13.0", "matplotlib", "numba==0.68.1", "h5py", "scipy"),),
+    "elephant": (("elephant==1.2.1", "neo==0.14.6"),),
     "events": (
         ("faery==0.7.1", "expelliarmus==1.1.12", "eventcv==1.0.8", "evutils[aedat,hdf5]==0.3.18",
          "dv-processing==2.0.4", "event_stream==1.6.3", "tonic==1.7.0", "aedat==2.3.0",

@@ -299,7 +299,7 @@ class Engine(ABC):
                 )
             )
 
-    def _check_keeping(self, keeping: Keeping) -> None:  # noqa: B027  (most engines have them all)
+    def _check_keeping(self, keeping: Keeping) -> None:  # noqa: B027 (most engines have them all)
         """Refuse ways of keeping a long run that this engine does not have."""
 
     @abstractmethod
