@@ -39,12 +39,14 @@ def recurrent(
 ) -> sw.Network:
     """Return two populations that reach each other, with delays of one number and of one per synapse.
 
-    `weights`: population -> its port and weight; `current`: port, and the currents of the first and last neuron.
+    `params`: one value, or those of the first and last neuron; `weights`: population -> its port and weight;
+    `current`: port, and the currents of the first and last neuron.
     """
     sizes = {"exc": 4 * N // 5, "inh": N // 5}
-    populations = {
-        n: sw.Population(model, size, params, initial or {}, method) for n, size in sizes.items()
-    }
+    populations = {}
+    for n, size in sizes.items():
+        own = {k: np.linspace(*v, size) if isinstance(v, tuple) else v for k, v in params.items()}
+        populations[n] = sw.Population(model, size, own, initial or {}, method)
     projections = {}
     for seed, (pre, post) in enumerate((a, b) for a in sizes for b in sizes):
         port, weight = weights[pre]
@@ -146,6 +148,34 @@ def cases() -> dict[str, tuple[sw.Network, dict]]:
         "hodgkin_huxley": (recurrent(sw.HodgkinHuxley, {}, weights=siemens, current=("i", 80 * pA, 300 * pA)), {}),
         "alif": (recurrent(sw.ALIF, {"beta": 0.1}, weights={"exc": ("spikes", 0.05), "inh": ("spikes", -0.1)},
                            current=("i", 1.2, 3.0)), {}),
+        "each": (
+            recurrent(
+                sw.LIF,
+                lif | {"tau_m": (8 * ms, 20 * ms), "t_ref": (0 * ms, 3 * ms)},
+                weights=volts,
+                current=("i", 0.4 * nA, 0.6 * nA),
+            ),
+            {},
+        ),
+        "sequential": (
+            recurrent(
+                sw.ConductanceLIF,
+                {},
+                weights=siemens,
+                current=("i", 90 * pA, 300 * pA),
+                method=sw.Method.SEQUENTIAL_EULER,
+            ),
+            {},
+        ),
+        "update": (
+            recurrent(
+                sw.Izhikevich2003,
+                {},
+                weights={"exc": ("i", 10.0), "inh": ("i", -20.0)},
+                current=("i", 5.0, 15.0),
+            ),
+            {},
+        ),
         "fed": (fed(), {"in": spikes}),
     }  # fmt: skip
 
@@ -240,4 +270,5 @@ if __name__ == "__main__":
     chosen = cases()
     for case in sys.argv[1:] or chosen:
         run(case, *chosen[case])
-    drawn()
+    if not sys.argv[1:]:
+        drawn()

@@ -2,7 +2,7 @@
 
     SPIKEWRIGHT_SHARED=... python examples/connectomes/lesion.py
 
-Signs and the weight of a synapse are assumptions: see larval_fly.py.
+Signs and the weight of a synapse are assumptions: see ../models/larval_fly.py.
 """
 
 import os

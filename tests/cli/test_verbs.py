@@ -206,6 +206,12 @@ def test_convert_to_nir_and_back(call: Any, tmp_path: Path) -> None:
     assert store.load(tmp_path / "b.h5").n_neurons == 11
 
 
+def test_convert_to_a_brian2_script(call: Any, tmp_path: Path) -> None:
+    assert call("convert @net.h5 a.py").status == 0
+    assert "b2.NeuronGroup(" in (tmp_path / "a.py").read_text()
+    assert (tmp_path / "a.npz").is_file()
+
+
 @pytest.mark.parametrize(
     ("line", "message"),
     [

@@ -138,7 +138,7 @@ class Trains:
         end: float,
         late: float,
     ) -> Trains:
-        order = np.lexsort((time, address))
+        order = np.argsort(address, kind="stable")  # times are ascending
         start = np.zeros(n + 1, np.int64)
         np.cumsum(np.bincount(address, minlength=n), out=start[1:])
         return Trains(start, time[order], begin, end, late)

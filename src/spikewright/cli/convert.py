@@ -19,7 +19,8 @@ def convert(
         help="A network (.h5), an NIR graph (.nir), a network of lava-dl (.net) or a circuit of SONATA (.json).",
     ),
     target: Path = typer.Argument(
-        ..., help="What to write: .nir for an NIR graph, .h5 for our own layout."
+        ...,
+        help="What to write: .nir for an NIR graph, .h5 for our own layout, .py for a Brian2 script.",
     ),
     dt: float | None = DT,
     current: str | None = typer.Option(

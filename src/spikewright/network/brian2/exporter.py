@@ -120,6 +120,15 @@ def _check(network: Network) -> None:
             continue
         out = network.outgoing(name)
         if model.name == "Input":
+            entering = [*network.incoming(name)]
+            entering += [n for n, d in network.drives.items() if d.post == name]
+            if entering:
+                problems.add(
+                    where,
+                    "is reached from within the network, and Brian2 knows its spikes beforehand",
+                    found=", ".join(entering),
+                    cure="use a model with a threshold in its place",
+                )
             continue
         if model.is_graded and out:
             problems.add(
@@ -191,7 +200,7 @@ class _Script:
             population = self.network.populations[name]
             try:
                 values = _as_rows(given, population.n, self.network.dt)
-            except ValueError as error:
+            except (ValueError, TypeError) as error:
                 problems.add(
                     f"inputs[{place!r}]", str(error), expected=f"T x {population.n}, one sample"
                 )
@@ -266,7 +275,7 @@ class _Script:
                 )
                 return
             delay = delay.ravel()[synapses.entry]
-        if post.model.name == "Input" or not synapses.n:
+        if not synapses.n:
             self.parts.append(f"# projection {name!r} has no synapses\n")
             return
         port = network.port_of(name)
@@ -299,9 +308,9 @@ class _Script:
     def text(self, script: Path, steps: int) -> str:
         network = self.network
         head = _HEAD.format(
-            name=network.name.replace('"""', "'''").replace("\\", "/"),
-            script=script.name,
-            data=script.with_suffix(".npz").name,
+            name=_quoted(network.name),
+            script=_quoted(script.name),
+            data=_quoted(script.with_suffix(".npz").name),
             steps=steps,
             dt=repr(float(network.dt)),
         )
@@ -367,8 +376,8 @@ class _Group:
         if waiting is not None:
             runs.append(("count", [f"{waiting} -= int({waiting} > 0)"]))
         lines = [
-            f"# population {self.name!r}: {model.name}"
-            + (f" ({_cite(model.source)})" if model.source else ""),
+            f"# population {self.name!r}: {_line(model.name)}"
+            + (f" ({_line(model.source)})" if model.source else ""),
             "group = b2.NeuronGroup(",
             f"    {self.population.n},",
             _block(self.equations) + ",",
@@ -377,8 +386,7 @@ class _Group:
             lines.append(f"    method={method!r},")
         if threshold is not None:
             lines.append(f"    threshold={threshold!r},")
-            if reset:
-                lines.append("    reset=" + _block(reset).strip() + ",")
+            lines.append("    reset=" + (_block(reset).strip() if reset else "''") + ",")
         lines.append("    namespace={" + ", ".join(self.space) + "},")
         lines.append(")")
         if transparent and threshold is not None:
@@ -551,6 +559,8 @@ def _as_rows(given: Any, n: int, dt: float) -> NDArray[np.float64]:
     if isinstance(given, Sequence) and len(given) == 1 and hasattr(given[0], "tick"):
         given = given[0]
     if hasattr(given, "tick") and hasattr(given, "address"):
+        if given.address.size and given.address.max() >= n:
+            raise ValueError(f"has an address {given.address.max()}")
         # whole ticks of a step where they fit, so that an event at k dt is in step k
         step = np.floor(given.t * (given.tick / dt) + 1e-9).astype(np.int64)
         rows = np.zeros((int(step.max(initial=-1)) + 1, n))
@@ -566,8 +576,14 @@ def _zero(unit: str) -> str:
     return "0" if unit == "1" else f"0*{unit}"
 
 
-def _cite(source: str) -> str:
-    return " ".join(source.split())
+def _line(text: str) -> str:
+    """Return a text on one line, so that nothing of a file can leave a comment and become code."""
+    return " ".join("".join(c if c.isprintable() else " " for c in text).split())
+
+
+def _quoted(text: str) -> str:
+    """Return a text that may stand in a docstring."""
+    return _line(text).replace('"', "'").replace("\\", "/")
 
 
 def _block(lines: Sequence[str]) -> str:

@@ -1,6 +1,6 @@
 """The brain of the fly larva: smell and touch come in, what reaches the descending neurons goes out.
 
-    python examples/connectomes/larval_fly.py [larval_connectome.npz]     # default: $SPIKEWRIGHT_SHARED, else a made
+    python examples/models/larval_fly.py [larval_connectome.npz]     # default: $SPIKEWRIGHT_SHARED, else a made
     diagram
 
 The diagram is measured, the neurons are not: they are those of the adult fly's published model, and local neurons (LN)
