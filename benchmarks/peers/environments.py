@@ -1,6 +1,8 @@
 """Makes the virtual environments of the peers in training and in reading event files.
 
-    SPIKEWRIGHT_PEERS=FOLDER python benchmarks/peers/environments.py [torch] [spyx] [sanafe] [mapping] [events] [pynn] [elephant]
+    SPIKEWRIGHT_PEERS=FOLDER python benchmarks/peers/environments.py [NAME ...]
+
+Names: torch, spyx, sanafe, mapping, events, pynn, elephant.
 
 Everything that runs on PyTorch shares one environment, so that all of it runs on the same PyTorch. PyTorch goes in
 first, and a constraint holds it there: some peers ask for packages that would draw in another build.

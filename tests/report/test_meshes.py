@@ -61,10 +61,22 @@ def test_bars_that_look_alike_have_ids_of_their_own() -> None:
 
 
 def test_other_meshes_are_drawn_by_tile_and_maps_of_other_cores_are_left_out() -> None:
-    six = replace(COSTS, links={"packets": np.ones((3, 2, 6))}, cores={"busy time (s)": np.ones(9)})
-    (drawing,) = heat(row(six), LAYOUT)
+    five = replace(
+        COSTS, links={"packets": np.ones((3, 2, 5))}, cores={"busy time (s)": np.ones(9)}
+    )
+    (drawing,) = heat(row(five), LAYOUT)
     assert drawing.header == ("core", "tile")
-    assert "packets: 1 on the busiest link, 36 in all" in drawing.alternative
+    assert "packets: 1 on the busiest link, 30 in all" in drawing.alternative
+
+
+def test_links_of_a_triangular_torus_are_drawn_each() -> None:
+    load = np.zeros((3, 2, 6))
+    load[0, 0, 4] = 2.0
+    (one,) = heat(row(replace(COSTS, links={"packets": load}, cores={})), LAYOUT)
+    load[1, 1, 5] = 2.0
+    (two,) = heat(row(replace(COSTS, links={"packets": load}, cores={})), LAYOUT)
+    assert "packets: 2 on the busiest link, 4 in all" in two.alternative
+    assert two.svg.count("<path") == one.svg.count("<path") + 1
 
 
 def test_without_maps_there_is_no_figure() -> None:
