@@ -96,7 +96,7 @@ FITTED: dict[tuple[str, str], Fitted] = {
     ("fsdd", "odin"): Fitted(
         "ODIN_FSDD",
         "",
-        "80-160r-10 in place of the usual network: a core has 256 rows, inputs included",
+        "80-166-10 in place of the usual network: a core has 256 rows, inputs included",
     ),
     ("fsdd", "xylo"): Fitted(
         "XYLO_FSDD",

@@ -125,8 +125,8 @@ FSDD = Recipe(
 ODIN_DIGITS = replace(DIGITS, hidden=(182,))
 """Handwritten digits, 64-182-10: the 256 neurons that a core of ODIN has, inputs included."""
 
-ODIN_FSDD = replace(FSDD, hidden=(160,))
-"""Spoken digits, 80-160r-10, for the same core."""
+ODIN_FSDD = replace(FSDD, hidden=(166,), recurrent=False, settings=FSDD.settings | {"epochs": 40})
+"""Spoken digits, 80-166-10, for the same core; a recurrent one does not train: its leak lets no gradient fade."""
 
 XYLO_DIGITS = Recipe(
     hidden=(128, 128),
@@ -139,7 +139,7 @@ XYLO_DIGITS = Recipe(
 )
 """Handwritten digits, 16-128-128-10, 40 steps of 1 ms: for the 16 inputs of Xylo; see `phased_digits_data`."""
 
-XYLO_FSDD = replace(FSDD, hidden=(128,), tau_out=80 * ms)
+XYLO_FSDD = replace(FSDD, hidden=(128,), tau_out=80 * ms, settings=FSDD.settings | {"epochs": 40})
 """Spoken digits, 16-128r-10, 50 steps of 10 ms: for the 16 inputs of Xylo; see `few_bands_fsdd_data`."""
 
 

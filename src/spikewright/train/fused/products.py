@@ -80,7 +80,8 @@ def product(x: Tensor, weight: Tensor, choice: Choice) -> Tensor:
     if choice is Choice.BFLOAT16:
         return (x.bfloat16() @ weight.t().bfloat16()).to(x.dtype)
     linear = _onednn()
-    if linear is None or x.dtype != torch.float32 or not len(x):
+    # oneDNN makes no product of nothing: of no rows, or of no columns, which is 0
+    if linear is None or x.dtype != torch.float32 or not x.numel():
         return x @ weight.t()
     return linear(x.contiguous(), weight.contiguous(), None, "none", [], "")  # type: ignore[no-any-return]
 
