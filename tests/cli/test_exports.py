@@ -55,6 +55,42 @@ def test_compile_refuses_a_place(call: Any, tmp_path: Path, line: str, message: 
     assert sorted(tmp_path.iterdir()) == before
 
 
+def test_a_run_of_what_was_compiled_is_priced_and_drawn(call: Any, tmp_path: Path) -> None:
+    found = call("compile @net.h5 loihi --inputs @arrays.npz --heat heat.svg --json")
+    assert found.status == 0
+    costs = found.json["costs"]
+    assert costs["steps"] == 10
+    assert sum(costs["cores"]["synaptic events"]) > 0
+    assert np.shape(costs["links"]["packets"]) == (8, 4, 4)
+    assert "<svg" in (tmp_path / "heat.svg").read_text()
+    text = call("compile @net.h5 loihi --inputs @arrays.npz")
+    assert "an inference of 10 steps, price list davies: device " in text.out
+    assert call("compile @net.h5 loihi --json").json["costs"] is None
+
+
+def test_faults_are_options(call: Any) -> None:
+    found = call("compile @net.h5 loihi -o faulty=[(0,0),(1,1)] -o failed_links=[(2,0,'E')] --json")
+    assert found.status == 0
+    assert not {(0, 0), (1, 1)} & {tuple(xy) for xy in found.json["placement"]["position"]}
+    found = call("compile @net.h5 loihi -o faulty=[(9,0)]")
+    assert "loihi: faulty: no such core; found (9, 0)" in found.err
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("loihi --heat heat.svg", "--heat: needs a run"),
+        ("loihi --inputs @arrays.npz --heat heat.gif", "heat.gif: unknown ending"),
+        ("ideal --inputs @arrays.npz --heat heat.svg", "--heat: ideal has no heat maps"),
+    ],
+)
+def test_heat_maps_that_cannot_be(call: Any, tmp_path: Path, line: str, message: str) -> None:
+    found = call(f"compile @net.h5 {line}")
+    assert found.status == 2
+    assert message in found.err
+    assert not list(tmp_path.glob("heat*"))
+
+
 def test_a_substrate_without_cores(call: Any) -> None:
     found = call("compile @net.h5 ideal --export-configuration a.h5")
     assert found.status == 2

@@ -346,6 +346,9 @@ def test_options_are_read_with_units() -> None:
     assert read("time=1 ms") == ("time", 1e-3)
     assert read("bits=4") == ("bits", 4)
     assert read("compensation=yes") == ("compensation", True)
+    assert read("failed_links=[(0, 1, 'E')]") == ("failed_links", [(0, 1, "E")])
+    with pytest.raises(UsageError, match=r"--option faulty: cannot be read; found '.0, open'"):
+        read("faulty=(0, open")
     with pytest.raises(
         UsageError, match="--option: not an option; found 'x y', expected NAME=VALUE"
     ):

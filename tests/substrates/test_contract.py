@@ -48,6 +48,19 @@ class TestTrueNorthFaulty(SubstrateSuite):
         return TrueNorth(preset="0.775V", faulty=((0, 0), (2, 0)))
 
 
+class TestLoihiFaulty(SubstrateSuite):
+    def make(self) -> Substrate:
+        faulty = ((0, 0), (1, 1, 2))
+        return Loihi(partition="traffic", faulty=faulty, failed_links=((2, 0, "W"),))
+
+
+class TestSpiNNakerFaulty(SubstrateSuite):
+    def make(self) -> Substrate:
+        links = ((2, 0, "W"), (1, 1, "NE"))
+        faulty = ((0, 0), (1, 0, 3))
+        return SpiNNaker(partition="traffic", neurons_per_core=4, faulty=faulty, failed_links=links)
+
+
 class TestLoihi2(SubstrateSuite):
     def make(self) -> Substrate:
         return Loihi2()

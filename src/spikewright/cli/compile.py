@@ -10,7 +10,8 @@ import typer
 from spikewright.cli.console import DT, JSON, SEED, say, write, write_json
 
 if TYPE_CHECKING:
-    from spikewright.substrates.base import Compiled
+    from spikewright.report.result import Layout
+    from spikewright.substrates.base import Compiled, Costs, Substrate
 
 
 def compile_(
@@ -32,13 +33,23 @@ def compile_(
     sanafe: Path | None = typer.Option(
         None, "--sanafe", help="Folder for the files of SANA-FE: arch.yaml and snn.yaml."
     ),
+    events: Path | None = typer.Option(
+        None, "--events", help="Events to run it with: says what an inference costs."
+    ),
+    inputs: Path | None = typer.Option(
+        None, "--inputs", help=".npz to run it with, one array T B N per input."
+    ),
+    heat: Path | None = typer.Option(
+        None, "--heat", help="File (.svg) for the heat maps of cores and links in that run."
+    ),
     seed: int = SEED,
     json: bool = JSON,
 ) -> None:
-    """Lower a network to a substrate; say what was changed and why, and where it lies."""
+    """Lower a network to a substrate; say what was changed and why, where it lies, and what a run costs there."""
     from spikewright import substrates
     from spikewright.cli.documents import check_place, read_network
     from spikewright.errors import UsageError, explain
+    from spikewright.report.cost import show_total
     from spikewright.report.pictures import layout
 
     if out is not None and out.suffix not in (".h5", ".hdf5"):
@@ -51,7 +62,10 @@ def compile_(
                 cure="`spikewright convert` makes .nir of it",
             )
         )
-    for place, ending in ((export_configuration, (".h5", ".hdf5")), (nir, (".nir",))):
+    if heat is not None and events is None and inputs is None:
+        raise UsageError(explain("--heat", "needs a run", cure="say --events or --inputs"))
+    files = ((export_configuration, (".h5", ".hdf5")), (nir, (".nir",)), (heat, (".svg",)))
+    for place, ending in files:
         if place is not None:
             if place.suffix not in ending:
                 raise UsageError(
@@ -65,7 +79,8 @@ def compile_(
             check_place(place)
     options = dict(read_option(text) for text in option)
     found, _ = read_network(network, dt=dt)
-    compiled = substrates.get(substrate, **options).compile(found, seed=seed)
+    chip = substrates.get(substrate, **options)
+    compiled = chip.compile(found, seed=seed)
     if out is not None:
         from spikewright.network.store import save
 
@@ -73,6 +88,9 @@ def compile_(
         say(f"lowered network: {out}")
     exported = _export(compiled, export_configuration, nir, sanafe)
     placed = layout(compiled.placement)
+    costs = _costs(chip, compiled, events, inputs, seed)
+    if heat is not None:
+        _draw(heat, substrate, costs, placed)
     if json:
         write_json(
             {
@@ -84,6 +102,7 @@ def compile_(
                 "cores": 0 if placed is None else len(placed.position),
                 "placement": placed,
                 "exported": exported,
+                "costs": costs,
             }
         )
         return
@@ -96,6 +115,39 @@ def compile_(
             f"  placement: {len(placed.position)} core(s) on a mesh of {' x '.join(map(str, placed.mesh))}; "
             f"the fullest uses {placed.load[fullest]:.0%} of {placed.binding[fullest] or 'nothing'}"
         )
+    if costs is not None and costs.is_priced:
+        write(
+            f"  an inference of {costs.steps} steps, price list {costs.preset}: device "
+            f"{show_total(costs.device, 'J', band=True)}, system {show_total(costs.system, 'J', band=True)}, "
+            f"latency {show_total(costs.time, 's', band=True)}"
+        )
+        for note in costs.notes:
+            write(f"    {note}")
+
+
+def _costs(
+    chip: Substrate, compiled: Compiled, events: Path | None, inputs: Path | None, seed: int
+) -> Costs | None:
+    """Return what a run of the lowered network costs, where there is something to run it with."""
+    from spikewright.cli.documents import read_inputs
+    from spikewright.engines import run
+
+    given = read_inputs(compiled.network, events, inputs)
+    if not given:
+        return None
+    return chip.cost(compiled, run(compiled.network, given, seed=seed))
+
+
+def _draw(place: Path, label: str, costs: Costs | None, placed: Layout | None) -> None:
+    """Write the heat maps of a run."""
+    from spikewright.errors import UsageError, explain
+    from spikewright.report.meshes import heat_of
+
+    made = None if costs is None or placed is None else heat_of(label, costs, placed)
+    if made is None:
+        raise UsageError(explain("--heat", f"{label} has no heat maps"))
+    place.write_text(made.svg, encoding="utf-8")
+    say(f"heat maps: {place}")
 
 
 def _export(
@@ -124,7 +176,7 @@ def _export(
 
 
 def read_option(text: str) -> tuple[str, object]:
-    """Return a name and a value: a number, yes/no, a quantity with a unit, or text.
+    """Return a name and a value: a number, yes/no, a quantity with a unit, a list as Python writes it, or text.
 
     Raises
     ------
@@ -134,6 +186,8 @@ def read_option(text: str) -> tuple[str, object]:
     --------
     >>> read_option("time=20 ms"), read_option("compensation=no"), read_option("preset=nahuku")
     (('time', 0.02), ('compensation', False), ('preset', 'nahuku'))
+    >>> read_option("faulty=[(0, 0), (3, 1)]")
+    ('faulty', [(0, 0), (3, 1)])
     """
     from spikewright.errors import UnitError, UsageError, explain
     from spikewright.units import quantity
@@ -146,6 +200,16 @@ def read_option(text: str) -> tuple[str, object]:
     value = value.strip()
     if value.lower() in ("yes", "true", "no", "false"):
         return name.strip(), value.lower() in ("yes", "true")
+    if value.startswith(("[", "(", "{")):
+        import ast
+
+        try:
+            return name.strip(), ast.literal_eval(value)
+        except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
+            raise UsageError(
+                explain(f"--option {name.strip()}", "cannot be read", found=repr(value),
+                        expected="a list or table as Python writes it, as in [(0, 1), (2, 3)]")
+            ) from None  # fmt: skip
     try:
         return name.strip(), int(value)
     except ValueError:

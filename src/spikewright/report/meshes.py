@@ -14,11 +14,12 @@ from numpy.typing import NDArray
 from spikewright.report.cost import show_value
 from spikewright.report.drawing import Drawing, new_figure, to_svg
 from spikewright.report.result import Layout, Row
+from spikewright.substrates.base import Costs
 
 MOST_CORES_LABELLED = 48
 EMPTY = "#F2F2F2"
-_WAYS = ((1, 0), (-1, 0), (0, 1), (0, -1))
-"""East, west, north, south, as `Costs.links` has them."""
+_WAYS = ((1, 0), (-1, 0), (0, 1), (0, -1), (1, 1), (-1, -1))
+"""East, west, north, south, north-east, south-west, as `Costs.links` has them."""
 
 
 def cores_in_use(row: Row, layout: Layout) -> Drawing:
@@ -92,8 +93,12 @@ def cores_in_use(row: Row, layout: Layout) -> Drawing:
 def heat(row: Row, layout: Layout) -> list[Drawing]:
     """Return the heat maps of the first price list that has some: one panel per quantity, links last."""
     costs = next((c for c in row.prices if c.cores or c.links), None)
-    if costs is None:
-        return []
+    made = None if costs is None else heat_of(row.label, costs, layout)
+    return [] if made is None else [made]
+
+
+def heat_of(label: str, costs: Costs, layout: Layout) -> Drawing | None:
+    """Return the heat maps of a price list, or None where it has none of this placement."""
     cores = {
         n: np.asarray(v, np.float64)
         for n, v in costs.cores.items()
@@ -101,7 +106,7 @@ def heat(row: Row, layout: Layout) -> list[Drawing]:
     }
     links = {n: np.asarray(v, np.float64) for n, v in costs.links.items() if np.ndim(v) == 3}
     if not cores and not links:
-        return []
+        return None
     import matplotlib as mpl
     from matplotlib.ticker import FuncFormatter
 
@@ -119,11 +124,8 @@ def heat(row: Row, layout: Layout) -> list[Drawing]:
             picture, shown = _of_cores(layout, values), values
         else:
             shown = values[values > 0]
-            picture = (
-                values.sum(axis=2).T
-                if values.shape[2] != len(_WAYS)
-                else np.full((high, wide), np.nan)
-            )
+            is_drawn = values.shape[2] in (4, len(_WAYS))
+            picture = np.full((high, wide), np.nan) if is_drawn else values.sum(axis=2).T
         top = float(shown.max(initial=0.0)) or 1.0
         norm = mpl.colors.Normalize(0.0, top)
         axes.imshow(
@@ -133,7 +135,7 @@ def heat(row: Row, layout: Layout) -> list[Drawing]:
             interpolation="nearest",
             extent=(-0.5, wide - 0.5, high - 0.5, -0.5),
         )
-        if name in links and values.shape[2] == len(_WAYS):
+        if name in links and is_drawn:
             _draw_links(axes, values, scale, norm)
         axes.set_title(f"{name} on links" if name in links else name, loc="left", fontsize=9)
         axes.set_xticks(range(0, wide, max(1, wide // 8)))
@@ -141,7 +143,7 @@ def heat(row: Row, layout: Layout) -> list[Drawing]:
         # the name is bound now: the ticks are written when the figure is
         ticks = FuncFormatter(lambda value, _, name=name: _number(name, value))
         figure.colorbar(mpl.cm.ScalarMappable(norm, scale), ax=axes, shrink=0.8, format=ticks)
-    name = "heat-" + re.sub(r"\W+", "-", row.label).strip("-")
+    name = "heat-" + re.sub(r"\W+", "-", label).strip("-")
     told = []
     for kind, core_values in cores.items():
         busiest = int(np.argmax(core_values))
@@ -150,7 +152,7 @@ def heat(row: Row, layout: Layout) -> list[Drawing]:
         told.append(
             f"{kind}: {values.max(initial=0.0):.4g} on the busiest link, {values.sum():.4g} in all"
         )
-    alternative = f"Where a run on {row.label} spends: " + "; ".join(told) + "."
+    alternative = f"Where a run on {label} spends: " + "; ".join(told) + "."
     lines = tuple(
         (
             str(core),
@@ -159,17 +161,15 @@ def heat(row: Row, layout: Layout) -> list[Drawing]:
         )
         for core in range(len(layout.position))
     )
-    return [
-        Drawing(
-            name,
-            f"Heat maps of {row.label}, price list {costs.preset}",
-            "Per inference, core by core and link by link; tiles without a core in use are light.",
-            alternative,
-            to_svg(figure, name, alternative),
-            ("core", "tile", *cores),
-            lines,
-        )
-    ]
+    return Drawing(
+        name,
+        f"Heat maps of {label}, price list {costs.preset}",
+        "Per inference, core by core and link by link; tiles without a core in use are light.",
+        alternative,
+        to_svg(figure, name, alternative),
+        ("core", "tile", *cores),
+        lines,
+    )
 
 
 def _size(layout: Layout) -> tuple[int, int]:
@@ -193,14 +193,19 @@ def _of_cores(layout: Layout, values: NDArray[Any]) -> NDArray[np.float64]:
 
 
 def _draw_links(axes: Any, load: NDArray[np.float64], scale: Any, norm: Any) -> None:
-    """Draw what leaves each tile as a line towards its neighbor, beside the line of the other direction."""
+    """Draw what leaves each tile as a line towards its neighbor, beside the line of the other direction.
+
+    Links around the edge of a torus are drawn to the edge of the picture.
+    """
     from matplotlib.collections import LineCollection
 
     lines, values = [], []
     for x, y, way in np.argwhere(load > 0):
         dx, dy = _WAYS[way]
         aside_x, aside_y = 0.12 * dy, -0.12 * dx
-        lines.append([(x + aside_x, y + aside_y), (x + dx + aside_x, y + dy + aside_y)])
+        is_inside = 0 <= x + dx < load.shape[0] and 0 <= y + dy < load.shape[1]
+        far = 1.0 if is_inside else 0.5
+        lines.append([(x + aside_x, y + aside_y), (x + far * dx + aside_x, y + far * dy + aside_y)])
         values.append(load[x, y, way])
     order = np.argsort(values, kind="stable")
     axes.add_collection(
@@ -208,7 +213,8 @@ def _draw_links(axes: Any, load: NDArray[np.float64], scale: Any, norm: Any) -> 
             [lines[i] for i in order],
             colors=scale(norm(np.asarray(values)[order])) if len(values) else None,
             linewidths=2.0,
-        )
+        ),
+        autolim=False,
     )
 
 

@@ -11,6 +11,7 @@ from spikewright.engines import run
 from spikewright.errors import LimitError, SubstrateError
 from spikewright.network import LIF, Dense, Input, Network, OneToOne, Population, Projection, Sparse
 from spikewright.network.graph import Propagation
+from spikewright.substrates.loihi.model import LoihiInput, LoihiLIF
 from spikewright.substrates.passes.relay import RelayDelays, SplitFanOut
 
 DT = 1e-3
@@ -34,8 +35,8 @@ def network(seed: int, longest: int) -> Network:
 
 def spikes(net: Network, seed: int) -> dict[str, list[list[int]]]:
     draw = np.random.default_rng(seed)
-    sent = np.zeros((80, 1, 4))
-    sent[:50] = draw.random((50, 1, 4)) < 0.2
+    sent = np.zeros((60, 1, 4))
+    sent[:40] = draw.random((40, 1, 4)) < 0.2
     found = run(net, {"in": sent}, engine="reference")
     return {p: np.argwhere(found.dense(p)).tolist() for p in ("a", "b")}
 
@@ -43,13 +44,31 @@ def spikes(net: Network, seed: int) -> dict[str, list[list[int]]]:
 @settings(max_examples=6)
 @given(st.integers(0, 10_000), st.integers(0, 4))
 def test_relays_change_no_spike(seed: int, limit: int) -> None:
-    net = network(seed, 9)
+    net = network(seed, 7)
     made, changes = RelayDelays(limit)(net, 0)
     assert all(made.delay_range(q)[1] <= limit for q in made.projections)
     assert len(changes) == 2
     before = spikes(net, seed)
     assert before["b"], "the comparison is not of nothing"
     assert spikes(made, seed) == before
+
+
+def test_whole_numbers_are_relayed_as_such() -> None:
+    params = {"du": 4095, "dv": 0, "v_th": 300}
+    delays = np.array([[1, 6], [3, 0]])
+    net = Network(
+        dt=DT,
+        populations={"in": Population(LoihiInput, 2), "a": Population(LoihiLIF, 2, params)},
+        projections={"in->a": Projection("in", "a", Dense(np.array([[90, 70], [50, 80]])), delay=delays * DT)},
+    )  # fmt: skip
+    sent = np.random.default_rng(0).integers(0, 2, (60, 1, 2))
+    before = run(net, {"in": sent}, engine="reference").dense("a")
+    assert before.any()
+    for change in (RelayDelays(1), RelayDelays(0), SplitFanOut(2)):
+        made, _ = change(net, 0)
+        np.testing.assert_array_equal(
+            run(made, {"in": sent}, engine="reference").dense("a"), before
+        )
 
 
 def test_relays_are_shared_and_listed() -> None:

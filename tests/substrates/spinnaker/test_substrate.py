@@ -317,7 +317,7 @@ def test_a_busy_chip_draws_less_than_a_watt() -> None:
     compiled = chip.compile(network)
     recording = run(compiled.network, {"in": np.ones((10, 1, 1))}, engine="reference")
     costs = chip.cost(compiled, recording)
-    assert len(compiled.facts["machine"].visits) == 16
+    assert len(compiled.facts["machine"].reach) == 16
     watts = costs.device.value / costs.time.value
     assert 0.9 < watts < 1.0  # Stromatias et al. 2013: under 1 W per chip
     assert costs.device.value < costs.system.value
@@ -331,7 +331,9 @@ def test_packets_are_charged_for_every_router_they_pass() -> None:
     x[0, 0, :4] = 1.0
     recording = run(compiled.network, {"in": x}, engine="reference")
     term = next(t for t in chip.cost(compiled, recording).energy if "packets" in t.name)
-    visits = compiled.facts["machine"].visits[40:44]
+    machine = compiled.facts["machine"]
+    sending = [core in range(40, 44) for _, _, core in machine.senders]
+    visits = machine.passed[sending]
     assert np.all(visits > 1)  # 50 cores lie on four chips
     assert term.count == visits.sum()
     assert term.low == pytest.approx(4 * 0.8e-9)

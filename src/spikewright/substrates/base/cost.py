@@ -128,7 +128,8 @@ class Costs:
     notes : operating point and assumptions
     cores : heat maps, what is shown and its unit ("energy (J)") -> one number per core of the placement, per inference
     links : heat maps of the mesh, what is shown and its unit ("packets") -> (mesh x, mesh y, 4): what leaves a tile
-        towards east, west, north (y + 1) and south, per inference
+        towards east, west, north (y + 1) and south, per inference; on a triangular torus (mesh x, mesh y, 6), with
+        north-east and south-west
     """
 
     substrate: str

@@ -73,6 +73,7 @@ from spikewright.substrates.passes.lay import (
     labelled,
     lay,
     nets_of,
+    places,
     unicast,
     with_faults,
 )
@@ -145,9 +146,10 @@ class Loihi(Substrate):
                 raise SubstrateError(
                     explain(f"loihi: {option}", "out of range", found=found, expected=f"1 to {top}")
                 )
-        object.__setattr__(self, "rates", kept_rates(self.rates))
-        object.__setattr__(self, "faulty", tuple(map(tuple, self.faulty)))
-        object.__setattr__(self, "failed_links", tuple(map(tuple, self.failed_links)))
+        object.__setattr__(self, "rates", kept_rates(self.rates, "loihi: rates"))
+        for option in ("faulty", "failed_links"):
+            given = getattr(self, option)
+            object.__setattr__(self, option, places(given, f"{self.name}: {option}"))
         _ = self.mesh
 
     @property
@@ -229,7 +231,7 @@ class Loihi(Substrate):
         nets = nets_of(lowered, cores.core_of, cores.n_cores, self.rates)
         position = lay(nets.traffic(), mesh, seed=seed, substrate=self.name)
         detours = route(unicast(nets), position, mesh, substrate=self.name).detours
-        changes += fault_changes(lowered.name, mesh, detours)
+        changes += fault_changes(cores.core_of, mesh, detours)
         limits = core_limits(chip)
         load = tuple({k: v / limits[k] for k, v in used.items()} for used in cores.used)
         changes += tuple(

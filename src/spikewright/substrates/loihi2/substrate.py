@@ -43,6 +43,7 @@ from spikewright.substrates.passes.lay import (
     labelled,
     lay,
     nets_of,
+    places,
     unicast,
     with_faults,
 )
@@ -104,7 +105,10 @@ class Loihi2(Substrate):
                 expected=" or ".join(map(repr, PARTITIONS)),
             )
         problems.raise_as(SubstrateError)
-        object.__setattr__(self, "rates", kept_rates(self.rates))
+        object.__setattr__(self, "rates", kept_rates(self.rates, "loihi2: rates"))
+        for option in ("faulty", "failed_links"):
+            given = getattr(self, option)
+            object.__setattr__(self, option, places(given, f"{self.name}: {option}"))
         _ = self.mesh
 
     @property
@@ -206,7 +210,7 @@ class Loihi2(Substrate):
         nets = nets_of(lowered, cores.core_of, cores.n_cores, self.rates)
         position = lay(nets.traffic(), mesh, seed=seed, substrate=self.name)
         detours = route(unicast(nets), position, mesh, substrate=self.name).detours
-        changes += fault_changes(lowered.name, mesh, detours)
+        changes += fault_changes(cores.core_of, mesh, detours)
         load = tuple({k: used.get(k, 0.0) / chip.limit(k) for k in LIMITS} for used in cores.used)
         changes += tuple(
             Change(

@@ -48,5 +48,6 @@ def better_of(
     if after >= before:
         return in_order, ()
     how = "per second" if rates else "where all neurons fire once"
-    what = f"{after:g} packets {how}, in place of {before:g} in order"
-    return other, (Change("partition", network.name, what, "neurons chosen by traffic"),)
+    what = f"with all others sends {after:g} packets {how}, in place of {before:g} in order"
+    widest = max(other.core_of, key=lambda p: len(other.core_of[p]))
+    return other, (Change("partition", widest, what, "neurons chosen by traffic"),)

@@ -25,40 +25,58 @@ from spikewright.substrates.passes.route import Multicast, Routes, multicast_of,
 
 SPARE = 1.5
 """Living cores of the corner in which cores are placed, for each that is needed: so that large meshes cost nothing."""
+MOVES = 3000
+"""Moves of the annealing for each core, at most."""
+WORK = 2e8
+"""Pairs of cores that the annealing may look at: a few seconds."""
 SHOWN = (0, 2, 1, 3, 4, 5)
 """Directions in the order of `Costs.links`: east, west, north, south, north-east, south-west."""
 
 
-def with_faults(mesh: Mesh, faulty: Iterable[Any], failed_links: Iterable[Any], name: str) -> Mesh:
+def places(given: Iterable[Any], where: str) -> tuple[tuple[Any, ...], ...]:
+    """Return places as sorted tuples without repeats: whole numbers, and directions as text.
+
+    Raises
+    ------
+    SubstrateError : not a list of places
+    """
+    try:
+        found = {tuple(i if isinstance(i, str) else operator.index(i) for i in p) for p in given}
+        return tuple(sorted(found))
+    except TypeError:
+        raise SubstrateError(
+            explain(where, "not a list of places", found=repr(given), expected="[(0, 1), ...]")
+        ) from None
+
+
+def with_faults(
+    mesh: Mesh, faulty: tuple[tuple[Any, ...], ...], failed: tuple[tuple[Any, ...], ...], name: str
+) -> Mesh:
     """Return the mesh with what is faulty on it; tiles that failed links cut off are dead as well.
 
     Parameters
     ----------
     mesh : whole
     faulty : (x, y) of tiles or (x, y, n) of cores
-    failed_links : (x, y, direction) of the tile that a link leaves, one of `DIRECTIONS`
+    failed : (x, y, direction) of the tile that a link leaves, one of `DIRECTIONS`
     name : of the substrate, for messages
 
     Raises
     ------
-    SubstrateError : something is not there, or not a place
+    SubstrateError : something is not there
     """
-    try:
-        dead = tuple(sorted({tuple(operator.index(i) for i in place) for place in faulty}))
-        failed = tuple(
-            sorted({(operator.index(x), operator.index(y), str(d)) for x, y, d in failed_links})
-        )
-    except (TypeError, ValueError):
-        raise SubstrateError(
-            explain(
-                f"{name}: faulty, failed_links",
-                "not places",
-                found=f"{faulty!r}, {failed_links!r}",
-                expected='(x, y) or (x, y, n) of each core, (x, y, "E") of each link',
+    problems = Problems()
+    for place in faulty:
+        if not all(isinstance(i, int) for i in place):
+            problems.add(f"{name}: faulty", "no such core", found=place, expected="(x, y)")
+    for place in failed:
+        if [type(i) for i in place] != [int, int, str]:
+            problems.add(
+                f"{name}: failed_links", "no such link", found=place, expected='(x, y, "E")'
             )
-        ) from None
+    problems.raise_as(SubstrateError)
     try:
-        made = replace(mesh, dead=dead, failed=failed)
+        made = replace(mesh, dead=faulty, failed=failed)
     except SubstrateError as problem:
         told = str(problem).replace("mesh.dead", f"{name}: faulty")
         raise SubstrateError(told.replace("mesh.failed", f"{name}: failed_links")) from None
@@ -107,7 +125,7 @@ def labelled(name: str, mesh: Mesh) -> str:
 
 
 def check_rates(network: Network, rates: Mapping[str, Any], name: str) -> None:
-    """Raise SubstrateError with every rate that is not one of a population's neurons."""
+    """Raise SubstrateError with every rate that is not one of a population's neurons, in Hz."""
     problems = Problems()
     for population, rate in rates.items():
         where = f"{name}: rates[{population!r}]"
@@ -126,11 +144,13 @@ def check_rates(network: Network, rates: Mapping[str, Any], name: str) -> None:
     problems.raise_as(SubstrateError)
 
 
-def kept_rates(rates: Mapping[str, Any]) -> dict[str, Any]:
+def kept_rates(rates: Mapping[str, Any], where: str) -> dict[str, Any]:
     """Return rates as numbers and tuples of them, so that substrates with the same rates are equal."""
-    return {
-        k: float(v) if np.ndim(v) == 0 else tuple(np.ravel(v).tolist()) for k, v in rates.items()
-    }
+    if not isinstance(rates, Mapping):
+        raise SubstrateError(
+            explain(where, "not rates", found=repr(rates), expected="population -> Hz")
+        )
+    return {k: v if np.ndim(v) == 0 else tuple(np.ravel(v).tolist()) for k, v in rates.items()}
 
 
 def nets_of(
@@ -167,7 +187,9 @@ def lay(traffic: Traffic, mesh: Mesh, *, seed: int, substrate: str) -> NDArray[n
     mesh.check_room(traffic.n_cores, substrate)
     if traffic.n_cores == 0:
         return np.zeros((0, 2), np.int64)
-    return place_on(traffic, _corner(mesh, traffic.n_cores), seed=seed, substrate=substrate)
+    n = traffic.n_cores
+    moves = int(min(MOVES * n, WORK * n / max(len(traffic.other), 1)))
+    return place_on(traffic, _corner(mesh, n), seed=seed, moves=moves, substrate=substrate)
 
 
 def _corner(mesh: Mesh, n_cores: int) -> Mesh:
@@ -222,26 +244,32 @@ def link_notes(one_each: Routes, copied: Routes, bandwidth: float | None = None)
     if one_each.heaviest[1] == 0:
         return ()
     use = "" if bandwidth is None else f" ({one_each.congestion(bandwidth):.2g} of its bandwidth)"
-    told = f"heaviest link: {told_of(one_each)}{use}; with multicast trees {told_of(copied)}"
+    heaviest, trees = heaviest_of(link_map(one_each)), heaviest_of(link_map(copied))
+    told = f"heaviest link: {heaviest}{use}; with multicast trees {trees}"
     if not one_each.detours:
         return (told,)
     count = one_each.detours
     return told, f"{count} ways are led around failed links; prices are of the hops without them"
 
 
-def told_of(routes: Routes) -> str:
-    """Return which link carries most, and how much."""
-    (x, y, direction), load = routes.heaviest
-    return f"{direction} of tile ({x}, {y}), {load:.4g} packets per inference"
+def heaviest_of(load: NDArray[np.float64]) -> str:
+    """Return which link carries most, and how much; load as in `Costs.links`."""
+    x, y, way = np.unravel_index(int(np.argmax(load)), load.shape)
+    name = DIRECTIONS[SHOWN[int(way)]]
+    return f"{name} of tile ({x}, {y}), {load[x, y, way]:.4g} packets per inference"
 
 
-def fault_changes(name: str, mesh: Mesh, detours: int) -> tuple[Change, ...]:
-    """Return what was mapped around, as changes of a network's mapping."""
+def fault_changes(
+    core_of: Mapping[str, NDArray[np.int64]], mesh: Mesh, detours: int
+) -> tuple[Change, ...]:
+    """Return what was mapped around, as changes of the largest population."""
     found = []
+    name = max(core_of, key=lambda p: len(core_of[p]), default="")
     dead = mesh.n_tiles * mesh.per_tile - len(mesh.alive())
-    if dead:
-        found.append(Change("place", name, f"laid around {dead} dead cores", "faulty cores"))
-    if mesh.failed:
-        what = f"{detours} ways led around {len(mesh.failed)} failed links"
+    if dead and name:
+        what = f"its cores and all others laid around {dead} dead ones"
+        found.append(Change("place", name, what, "faulty cores"))
+    if mesh.failed and name:
+        what = f"{detours} ways, others' too, led around {len(mesh.failed)} failed links"
         found.append(Change("route", name, what, "failed links"))
     return tuple(found)

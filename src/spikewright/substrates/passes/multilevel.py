@@ -6,6 +6,8 @@ searches that also go uphill where their table fits. V-cycles repeat all of it, 
 within the parts found so far.
 
 Everything is drawn from `seed`, in one thread: the same input gives the same parts.
+
+A little longer than most files: the levels, the first partition and the refinement hand the same arrays to each other.
 """
 
 from __future__ import annotations
@@ -189,7 +191,7 @@ def _best(
     level = _Level(graph.start, graph.pins, graph.weight, *graph.incidence, size)
     cap = np.tile(room, (k, 1))
     draw = rng.stream(seed, "partition/multilevel")
-    best, best_cost = None, (np.inf, np.inf)
+    best, best_cost = np.zeros(graph.n, np.int32), (np.inf, np.inf)
     for _ in range(effort.starts if first is None else 1):
         part, cost = _multilevel(level, cap, first, draw, effort)
         for _ in range(effort.cycles):
@@ -202,7 +204,7 @@ def _best(
                 break
         if cost < best_cost:
             best, best_cost = part, cost
-    if best is None or best_cost[0] > 1e-9:
+    if best_cost[0] > 1e-9:
         load = np.stack([np.bincount(best, size[:, j], k) for j in range(len(room))], axis=1)
         p, j = np.unravel_index(np.argmax(load / np.maximum(room, 1e-12)), load.shape)
         raise LimitError(
@@ -284,11 +286,11 @@ def _coarser(
     if made > 0.95 * level.n:
         return None
     start, pins, weight, mark = loops.contract(level.start, level.pins, level.weight, label, made)
-    order = np.argsort(mark, kind="stable")
-    start, pins, weight = loops.merge_equal(start, pins, weight, mark, order, made)
+    alike = np.argsort(mark, kind="stable")
+    start, pins, weight = loops.merge_equal(start, pins, weight, mark, alike, made)
     size = np.stack(
         [np.bincount(label, level.size[:, j], made) for j in range(level.size.shape[1])], axis=1
-    )
+    ).astype(np.float64)
     return _with_incidence(start, pins, weight, size), label
 
 

@@ -64,8 +64,7 @@ def by_pymetis(
     options.ufactor = max(int(1000 * (room[0] * k / size[:, 0].sum() - 1.0)), 1)
     _, found = pymetis.part_graph(
         k,
-        xadj=both.indptr.tolist(),
-        adjncy=both.indices.tolist(),
+        pymetis.CSRAdjacency(both.indptr, both.indices),
         vweights=whole.tolist(),
         eweights=_whole(both.data).tolist(),
         options=options,

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from spikewright.engines.prices import EventPrices
 from spikewright.engines.recording import Recording
 from spikewright.substrates.base import Category, Chip, Compiled, Constant, Costs, Grade, Term
+from spikewright.substrates.passes.lay import heaviest_of
 from spikewright.substrates.passes.reach import fan_out_per_core
 from spikewright.substrates.spinnaker.cores import Machine
 
@@ -63,7 +64,7 @@ def work_of(chip: Chip, compiled: Compiled, recording: Recording) -> Work:
     """Return what the cores have to do in a run."""
     machine: Machine = compiled.facts["machine"]
     network = compiled.network
-    n_cores = len(machine.visits)
+    n_cores = len(machine.reach)
     samples = min(SAMPLES_TIMED, recording.batch)
     shape = (recording.steps, samples, n_cores)
     events, packets = np.zeros(shape), np.zeros(shape)
@@ -146,13 +147,16 @@ def price(chip: Chip, preset: str, compiled: Compiled, recording: Recording) -> 
     )
     cut = saturated(compiled, recording)
     notes = [
-        f"{len(machine.visits)} cores on {machine.chips} chips; at most"
+        f"{len(machine.reach)} cores on {machine.chips} chips; at most"
         f" {max(machine.entries.values(), default=0)} of {chip.limit('routing_entries'):g} routing entries in use",
         f"real-time factor {work.factor:.3g}: "
         + (
             "every tick is done in time" if work.factor == 1.0 else "ticks must be that much longer"
         ),
     ]
+    links = link_loads(compiled, recording)
+    if links.any():
+        notes.append(f"heaviest link: {heaviest_of(links)}")
     if any(cut.values()):
         many = ", ".join(f"{n} in {name!r}" for name, n in cut.items() if n)
         notes.append(f"sums of a step that a ring buffer cut at 65535: {many}")
@@ -166,7 +170,23 @@ def price(chip: Chip, preset: str, compiled: Compiled, recording: Recording) -> 
         chip.unpublished,
         tuple(notes),
         cores={"busy time (s)": work.cycles[1].sum(axis=0).mean(axis=0) * work.cycle},
+        links={"packets": links},
     )
+
+
+def link_loads(compiled: Compiled, recording: Recording) -> NDArray[np.float64]:
+    """Return the packets that cross each link in an inference, (x, y, 6); see `Costs.links`."""
+    machine: Machine = compiled.facts["machine"]
+    mesh = compiled.placement.mesh if compiled.placement else (0, 0)
+    load = np.zeros((mesh[0], mesh[1], 6))
+    sent = np.zeros(len(machine.senders))
+    for number, (name, is_extension, core) in enumerate(machine.senders):
+        own = (machine.delay_core if is_extension else machine.core)[name] == core
+        packets = recording.sent[name][:, own].sum(axis=1).mean()
+        sent[number] = packets * (machine.stages[name] if is_extension else 1)
+    sender, link = machine.crossed.T
+    np.add.at(load, tuple(machine.links[link].T), sent[sender])
+    return load
 
 
 def saturated(compiled: Compiled, recording: Recording) -> dict[str, int]:
@@ -187,7 +207,7 @@ def _report(
     seconds: tuple[float, float, float],
 ) -> list[Term]:
     value, low, high = (s * machine.chips for s in seconds)
-    share = len(machine.visits) / CORES
+    share = len(machine.reach) / CORES
     visits = packets = 0.0
     for name in compiled.network.populations:
         sent = recording.sent[name].mean(axis=0)
@@ -224,9 +244,13 @@ def _report(
 
 def _visits(machine: Machine, name: str) -> NDArray[np.int64]:
     """Return the routers that the packets of one spike pass, delay extension included, per neuron."""
-    visits = machine.visits[machine.core[name]]
-    if name in machine.delay_core:
-        visits = visits + machine.stages[name] * machine.visits[machine.delay_core[name]]
+    visits = np.zeros(len(machine.core[name]), np.int64)
+    for (population, is_extension, core), passed in zip(
+        machine.senders, machine.passed.tolist(), strict=True
+    ):
+        if population == name:
+            own = (machine.delay_core if is_extension else machine.core)[name] == core
+            visits[own] += passed * (machine.stages[name] if is_extension else 1)
     return visits
 
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -25,7 +26,18 @@ from spikewright.substrates.base import (
     Substrate,
     load_chip,
 )
-from spikewright.substrates.passes.place import place
+from spikewright.substrates.passes.lay import (
+    check_rates,
+    fault_changes,
+    kept_rates,
+    labelled,
+    lay,
+    places,
+    with_faults,
+    without_routers,
+)
+from spikewright.substrates.passes.mesh import Grid, Mesh
+from spikewright.substrates.passes.place import Traffic
 from spikewright.substrates.passes.quantize import relative_error
 from spikewright.substrates.passes.retime import Retime
 from spikewright.substrates.spinnaker import costs
@@ -34,10 +46,12 @@ from spikewright.substrates.spinnaker.cores import (
     check_delays,
     check_tables,
     cut,
+    cut_by_traffic,
+    limits_of,
     reach_of,
     senders_of,
 )
-from spikewright.substrates.spinnaker.machine import route
+from spikewright.substrates.spinnaker.machine import NAMES, SHOWN, route
 from spikewright.substrates.spinnaker.mapping import (
     TYPES,
     Neuron,
@@ -49,6 +63,7 @@ from spikewright.substrates.spinnaker.mapping import (
 from spikewright.substrates.spinnaker.model import ONE, SpiNNakerInput, SpiNNakerLIF
 from spikewright.substrates.spinnaker.storage import Stored, StoreWeights, as_volts, store
 
+PARTITIONS = ("order", "traffic")
 INHIBITORY = "{} (inhibitory)"
 """Name of the second projection, where weights of both signs become two synapse types."""
 
@@ -66,6 +81,12 @@ class SpiNNaker(Substrate):
     ring_buffer_rate : Hz, what the ring buffers are made for; None: every source may fire in one step, and no sum
         ever saturates
     mesh : chips in x and y, a torus
+    partition : "order", populations fill cores in order; or "traffic", so that few packets go between cores
+    rates : population -> Hz, one number or one per neuron: what its packets count when cores are cut and placed; 1
+        where it is missing. `recording.rates()` has those of a run
+    faulty : chips (x, y), routers included, or cores (x, y, n) with n from 0 to 15, that are not used
+    failed_links : links that carry nothing, one direction each: (x, y, direction) of the chip that it leaves, "E",
+        "NE", "N", "W", "SW" or "S"
     """
 
     preset: str = "report"
@@ -74,6 +95,10 @@ class SpiNNaker(Substrate):
     real_time: bool = False
     ring_buffer_rate: float | None = None
     mesh: tuple[int, int] = (12, 12)
+    partition: str = "order"
+    rates: Mapping[str, Any] = field(default_factory=dict, hash=False)
+    faulty: tuple[tuple[int, ...], ...] = ()
+    failed_links: tuple[tuple[int, int, str], ...] = ()
     name: ClassVar[str] = "spinnaker"
 
     def __post_init__(self) -> None:
@@ -102,7 +127,25 @@ class SpiNNaker(Substrate):
                 found=self.mesh,
                 expected=f"two numbers of chips, {most} chips at most",
             )
+        if self.partition not in PARTITIONS:
+            problems.add(
+                "spinnaker: partition",
+                "unknown",
+                found=repr(self.partition),
+                expected=" or ".join(map(repr, PARTITIONS)),
+            )
         problems.raise_as(SubstrateError)
+        object.__setattr__(self, "rates", kept_rates(self.rates, "spinnaker: rates"))
+        for option in ("faulty", "failed_links"):
+            given = getattr(self, option)
+            object.__setattr__(self, option, places(given, f"{self.name}: {option}"))
+        _ = self.torus
+
+    @property
+    def torus(self) -> Mesh:
+        """Its chips, with what is faulty."""
+        whole = Mesh(*self.mesh, int(self.chip.limit("cores_per_chip")), Grid.TRIANGULAR)
+        return without_routers(with_faults(whole, self.faulty, self.failed_links, self.name))
 
     @property
     def chip(self) -> Chip:
@@ -130,6 +173,7 @@ class SpiNNaker(Substrate):
                     cure="send them as spikes of an Input population",
                 )
             )
+        check_rates(network, self.rates, self.name)
         chip = self.chip
         timed, changes = Retime()(network.written_out(), seed)
         problems = Problems()
@@ -170,8 +214,8 @@ class SpiNNaker(Substrate):
     def _map(
         self, lowered: Network, names: tuple[str, ...], chip: Chip, seed: int
     ) -> tuple[Machine, Placement, tuple[Change, ...]]:
-        per_chip = int(chip.limit("cores_per_chip"))
-        most = math.prod(self.mesh) * per_chip
+        torus = self.torus
+        most, label = len(torus.alive()), labelled(self.name, torus)
         cores, slowdown = cut(
             lowered,
             names,
@@ -180,14 +224,29 @@ class SpiNNaker(Substrate):
             rate=self.expected_rate,
             real_time=self.real_time,
             n_cores=most,
+            label=label,
         )
+        changes: tuple[Change, ...] = ()
+        if self.partition == "traffic":
+            cores, changes = cut_by_traffic(
+                lowered,
+                names,
+                chip,
+                cores,
+                limits_of(lowered, chip, self.neurons_per_core, slowdown),
+                rate=self.expected_rate,
+                n_cores=most,
+                label=label,
+                rates=self.rates,
+                seed=seed,
+            )
         senders, core, delay_core, stages = senders_of(lowered, cores, self.neurons_per_core)
         extra = [c for place_ in (core, delay_core) for c in place_.values()]
         n_cores = int(max((c.max(initial=-1) for c in extra), default=-1)) + 1
         if n_cores > most:
             raise LimitError(
                 explain(
-                    "spinnaker",
+                    label,
                     "neurons, inputs and delay extensions need more cores than there are (chips x cores_per_chip);"
                     f" populations {', '.join(map(repr, lowered.populations))}",
                     found=n_cores,
@@ -196,20 +255,33 @@ class SpiNNaker(Substrate):
                 )
             )
         reach = reach_of(senders, n_cores)
-        position = place(reach.astype(np.float64), self.mesh, per_chip, seed=seed)
-        routes = route(senders, position, self.mesh)
+        packets = np.zeros(n_cores)
+        for name, own in core.items():
+            hz = np.broadcast_to(np.ravel(self.rates.get(name, 1.0)), len(own))
+            packets += np.bincount(own, hz, n_cores)
+            if name in stages:
+                packets += np.bincount(delay_core[name], stages[name] * hz, n_cores)
+        source, target = np.nonzero(reach)
+        traffic = Traffic.of(source, target, packets[source], n_cores)
+        position = lay(traffic, torus, seed=seed, substrate=self.name)
+        failed = {((x, y), NAMES.index(d)) for x, y, d in torus.failed}
+        routes = route(senders, position, self.mesh, failed)
         check_tables(routes, chip, lowered)
         machine = Machine(
             core,
             delay_core,
             stages,
             reach,
-            routes.visits,
+            routes.passed,
             {f"{x},{y}": n for (x, y), n in sorted(routes.entries.items())},
             len(np.unique(position, axis=0)),
             slowdown,
+            tuple((s.population, s.is_extension, s.core) for s in senders),
+            routes.crossed,
+            np.array([(*c, SHOWN[k]) for c, k in routes.links], np.int64).reshape(-1, 3),
         )
-        changes: tuple[Change, ...] = tuple(
+        changes += fault_changes(cores.core_of, torus, routes.detours)
+        changes += tuple(
             Change(
                 "partition", n, f"cut into {len(np.unique(cores.core_of[n]))} cores", f"{b} binds"
             )

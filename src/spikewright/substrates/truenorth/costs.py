@@ -17,6 +17,9 @@ from numpy.typing import NDArray
 from spikewright.engines.prices import EventPrices
 from spikewright.engines.recording import Recording
 from spikewright.substrates.base import Category, Chip, Compiled, Costs, Term
+from spikewright.substrates.passes.lay import heaviest_of, link_map
+from spikewright.substrates.passes.mesh import Mesh
+from spikewright.substrates.passes.route import Multicast, route
 from spikewright.substrates.truenorth.tables import Deliveries, Tables
 
 PRESETS = ("0.8V", "0.775V", "0.75V")
@@ -61,7 +64,46 @@ def _deliveries(compiled: Compiled) -> Mapping[str, Deliveries]:
     return tables.deliveries
 
 
-def price(chip: Chip, preset: str, compiled: Compiled, recording: Recording) -> Costs:
+def packets_of(
+    core_of: Mapping[str, NDArray[np.int64]],
+    slots: Mapping[str, NDArray[np.int64]],
+    tables: Tables,
+    sent: Mapping[str, NDArray[np.float64]] | None = None,
+) -> Multicast:
+    """Return the packets of every neuron, copy and relay: each has one target, so none is copied on its way.
+
+    Parameters
+    ----------
+    core_of, slots : population -> core and copies of each neuron
+    tables : what stands in the chip, relay cores last
+    sent : population -> spikes of each neuron; default: one
+    """
+    once = {name: np.ones(len(n)) for name, n in slots.items()}
+    none = np.zeros(0, np.int64)
+    spikes = [np.repeat((sent or once)[name], n) for name, n in slots.items()]
+    count = np.concatenate([np.zeros(0), *spikes])
+    source = np.concatenate([none, *(np.repeat(core_of[name], n) for name, n in slots.items())])
+    n_cores, n_population = len(tables.cores), int(source.max(initial=-1)) + 1
+    target = np.concatenate([none, *(core.core for core in tables.cores)])
+    axon = np.concatenate([none, *(core.axon for core in tables.cores[:n_population])])
+    for own in range(n_population, n_cores):
+        core = tables.cores[own]
+        drive = np.zeros(core.n_axons)
+        aimed = target[: len(axon)] == own
+        drive[axon[aimed]] = count[: len(axon)][aimed]
+        count = np.concatenate([count, drive[np.argmax(core.crossbar, axis=1)]])
+        source = np.concatenate([source, np.full(core.n_neurons, own)])
+    kept = (target >= 0) & (target != source)
+    return Multicast(
+        np.arange(int(kept.sum()) + 1),
+        target[kept].astype(np.int32),
+        source[kept].astype(np.int32),
+        count[kept],
+        n_cores,
+    )
+
+
+def price(chip: Chip, preset: str, compiled: Compiled, recording: Recording, mesh: Mesh) -> Costs:
     """Return the costs of one inference."""
     table, tick = chip.tables[table_of(preset)], chip.tables["time"]["tick"]
     per_spike = events_per_spike(compiled)
@@ -73,6 +115,12 @@ def price(chip: Chip, preset: str, compiled: Compiled, recording: Recording) -> 
     by_core = np.zeros(n_cores)
     for name, d in tables.deliveries.items():
         np.add.at(by_core, d.core, mean[name][d.neuron] * d.count)
+    placement = compiled.placement
+    if placement is None:
+        return Costs(chip.name, preset)
+    sent = {name: count.mean(axis=0) for name, count in recording.sent.items()}
+    packets = packets_of(placement.core_of, compiled.facts["copies"], tables, sent)
+    routes = route(packets, placement.position, mesh)
     relays = n_cores - int(compiled.facts["population_cores"])
     neurons = sum(core.n_neurons for core in tables.cores)
     return Costs(
@@ -92,8 +140,10 @@ def price(chip: Chip, preset: str, compiled: Compiled, recording: Recording) -> 
             "all 4096 cores",
             f"{events:.0f} synaptic events per inference of {recording.steps} ticks",
             "a step of the network takes one tick of 1 ms; the band runs from 0.2 ms",
+            f"heaviest link: {heaviest_of(link_map(routes))}",
         ),
         cores={"synaptic events": by_core},
+        links={"packets": link_map(routes)},
     )  # fmt: skip
 
 

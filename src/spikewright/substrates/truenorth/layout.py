@@ -78,7 +78,9 @@ class Layout:
         return self.n_cores + len(self.relays)
 
 
-def lay_out(network: Network, stored: Mapping[str, Stored], *, n_cores: int) -> Layout:
+def lay_out(
+    network: Network, stored: Mapping[str, Stored], *, n_cores: int, label: str = "truenorth"
+) -> Layout:
     """Return how populations lie on cores.
 
     Raises
@@ -113,7 +115,7 @@ def lay_out(network: Network, stored: Mapping[str, Stored], *, n_cores: int) -> 
     total = count + len(relays)
     if total > n_cores:
         worst = max(stored, key=lambda q: len(slices[q]))
-        problems.add(f"truenorth: population {worst!r}", "the network exceeds cores",
+        problems.add(f"{label}: population {worst!r}", "the network exceeds cores",
                      found=f"{total}, {len(slices[worst])} of them for it, {len(relays)} relays"
                      + (f" ({binding[worst]} bind)" if binding[worst] else ""),
                      expected=f"{n_cores} healthy cores at most",

@@ -7,11 +7,10 @@ from pathlib import Path
 from typing import ClassVar
 
 import numpy as np
-from numpy.typing import NDArray
 
 from spikewright.engines.prices import EventPrices
 from spikewright.engines.recording import Recording
-from spikewright.errors import LimitError, Problems, SubstrateError, explain
+from spikewright.errors import LimitError, Problems
 from spikewright.network.graph import Network, Population, Projection
 from spikewright.network.topology import Dense, Sparse, Topology
 from spikewright.substrates.base import (
@@ -24,9 +23,11 @@ from spikewright.substrates.base import (
     Substrate,
     load_chip,
 )
-from spikewright.substrates.passes.place import place, snake
+from spikewright.substrates.passes.lay import fault_changes, labelled, lay, places, with_faults
+from spikewright.substrates.passes.mesh import Mesh
 from spikewright.substrates.passes.quantize import relative_error
 from spikewright.substrates.passes.retime import Retime
+from spikewright.substrates.passes.route import route
 from spikewright.substrates.truenorth import costs
 from spikewright.substrates.truenorth.adapt import adapt
 from spikewright.substrates.truenorth.cores import SIZE, network_of
@@ -56,26 +57,21 @@ class TrueNorth(Substrate):
     ----------
     preset : price list by supply voltage: "0.8V" (fitted to a sweep), "0.775V", "0.75V"
     faulty : cores that are not used, as (x, y), 0 to 63 each
+    failed_links : links that carry nothing, one direction each: (x, y, direction) of the core that it leaves, "E", "N",
+        "W" or "S"
     """
 
     preset: str = "0.8V"
     faulty: tuple[tuple[int, int], ...] = ()
+    failed_links: tuple[tuple[int, int, str], ...] = ()
     name: ClassVar[str] = "truenorth"
 
     def __post_init__(self) -> None:
         self.check_preset(self.preset)
-        mesh = self._mesh
-        try:
-            faulty = tuple(sorted({(int(x), int(y)) for x, y in self.faulty}))
-        except (TypeError, ValueError):
-            faulty = ((-1, -1),)
-        outside = [xy for xy in faulty if not (0 <= xy[0] < mesh[0] and 0 <= xy[1] < mesh[1])]
-        if outside:
-            raise SubstrateError(
-                explain("truenorth: faulty", "no such core", found=self.faulty,
-                        expected=f"pairs (x, y) below {mesh}")
-            )  # fmt: skip
-        object.__setattr__(self, "faulty", faulty)
+        for option in ("faulty", "failed_links"):
+            given = getattr(self, option)
+            object.__setattr__(self, option, places(given, f"{self.name}: {option}"))
+        _ = self.mesh
 
     @property
     def chip(self) -> Chip:
@@ -83,9 +79,11 @@ class TrueNorth(Substrate):
         return load_chip(Path(__file__).with_name("chip.toml"))
 
     @property
-    def _mesh(self) -> tuple[int, int]:
+    def mesh(self) -> Mesh:
+        """Its cores, with what is faulty."""
         chip = self.chip
-        return int(chip.limit("tiles_x")), int(chip.limit("tiles_y"))
+        whole = Mesh(int(chip.limit("tiles_x")), int(chip.limit("tiles_y")))
+        return with_faults(whole, self.faulty, self.failed_links, self.name)
 
     def presets(self) -> tuple[str, ...]:
         """Return the names of its price lists."""
@@ -114,7 +112,10 @@ class TrueNorth(Substrate):
                 if found is not None:
                     stored[name] = found
         problems.raise_as(LimitError)
-        layout = lay_out(adapted, stored, n_cores=int(self.chip.limit("cores")) - len(self.faulty))
+        mesh = self.mesh
+        layout = lay_out(
+            adapted, stored, n_cores=len(mesh.alive()), label=labelled(self.name, mesh)
+        )
         timing, moved = balance(adapted, layout.relayed)
         changes += moved
         check_delays(adapted, timing)
@@ -134,7 +135,10 @@ class TrueNorth(Substrate):
             name=f"{network.name} on truenorth",
         )
         changes += _layout_changes(layout)
-        position = _positions(tables.traffic, self._mesh, self.faulty, seed)
+        position = lay(tables.traffic, mesh, seed=seed, substrate=self.name)
+        packets = costs.packets_of(layout.core_of, layout.slots, tables)
+        detours = route(packets, position, mesh, substrate=self.name).detours
+        changes += fault_changes(layout.core_of, mesh, detours)
         load = tuple(
             {"neurons": core.n_neurons / SIZE, "axons": core.n_axons / SIZE}
             for core in tables.cores
@@ -144,7 +148,7 @@ class TrueNorth(Substrate):
             network,
             self.name,
             changes,
-            Placement(layout.core_of, position, self._mesh, load),
+            Placement(layout.core_of, position, (mesh.x, mesh.y), load),
             seed,
             {
                 "sigma": {n: kept.sigma for n, kept in stored.items()},
@@ -162,7 +166,7 @@ class TrueNorth(Substrate):
     def cost(self, compiled: Compiled, recording: Recording) -> Costs:
         """Return what one inference costs; see `Substrate.cost`."""
         self.check_recording(compiled, recording)
-        return costs.price(self.chip, self.preset, compiled, recording)
+        return costs.price(self.chip, self.preset, compiled, recording, self.mesh)
 
 
 def cores_network(compiled: Compiled) -> Network:
@@ -237,22 +241,3 @@ def _layout_changes(layout: Layout) -> tuple[Change, ...]:
             what = f"sends through {used} relay cores"
             changes.append(Change("splitters", name, what, "a neuron has one target axon"))
     return tuple(changes)
-
-
-def _positions(
-    traffic: NDArray[np.float64],
-    mesh: tuple[int, int],
-    faulty: tuple[tuple[int, int], ...],
-    seed: int,
-) -> NDArray[np.int64]:
-    """Return where each core lies: placed as on a whole chip, then moved along the snake past faulty cores."""
-    position = place(traffic, mesh, 1, seed=seed)
-    if not faulty:
-        return position
-    whole = snake(mesh[0] * mesh[1], mesh, 1)
-    dead = np.zeros(mesh, bool)
-    dead[tuple(np.transpose(faulty))] = True
-    healthy = whole[~dead[whole[:, 0], whole[:, 1]]]
-    rank = np.zeros(mesh, np.int64)
-    rank[whole[:, 0], whole[:, 1]] = np.arange(len(whole))
-    return healthy[rank[position[:, 0], position[:, 1]]]

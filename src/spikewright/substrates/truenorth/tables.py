@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spikewright.network.graph import Network
+from spikewright.substrates.passes.place import Traffic
 from spikewright.substrates.truenorth.cores import Core, Feed
 from spikewright.substrates.truenorth.layout import Layout, Timing
 from spikewright.substrates.truenorth.model import AXON_TYPES
@@ -38,14 +39,14 @@ class Tables:
     feeds : input population -> the axons that the host sends its spikes to
     first_copy : population -> (core, neuron of the core) of each neuron, (n, 2)
     deliveries : population, inputs included -> what its spikes set off
-    traffic : (cores, cores), packets if every neuron fires once
+    traffic : packets between cores if every neuron fires once
     """
 
     cores: tuple[Core, ...]
     feeds: Mapping[str, Feed]
     first_copy: Mapping[str, NDArray[np.int64]]
     deliveries: Mapping[str, Deliveries]
-    traffic: NDArray[np.float64]
+    traffic: Traffic
 
 
 @dataclass(frozen=True)
@@ -87,10 +88,10 @@ def fill(network: Network, stored: Mapping[str, Stored], layout: Layout, timing:
         for name in network.inputs
         if (t := targets.get(name)) is not None
     }
-    traffic = np.zeros((len(cores), len(cores)))
-    for c, core in enumerate(cores):
-        aimed = core.core[core.core >= 0]
-        np.add.at(traffic[c], aimed, 1.0)
+    aimed = [core.core[core.core >= 0] for core in cores]
+    sender = np.repeat(np.arange(len(cores)), [len(to) for to in aimed])
+    receiver = np.concatenate([np.zeros(0, np.int64), *aimed])
+    traffic = Traffic.of(sender, receiver, 1.0, len(cores))
     deliveries = {
         name: Deliveries(*np.concatenate(parts).T.astype(np.int64))
         for name, parts in events.items()
