@@ -226,7 +226,7 @@ def test_too_long_a_delay_is_a_limit() -> None:
     with pytest.raises(LimitError) as caught:
         SpiNNaker().compile(one(Population(LIF, 5), Dense(np.ones((5, 30))), delay=144e-3))
     assert str(caught.value) == (
-        "spinnaker: projection 'w': exceeds max_delay; found 145 ticks, expected 144 at most"
+        "spinnaker: projection 'w': exceeds max_delay; found 145 steps, expected 144 at most"
         " — use a larger dt, or relay populations"
     )
 

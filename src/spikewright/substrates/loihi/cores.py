@@ -66,22 +66,6 @@ def core_limits(chip: Chip) -> dict[str, float]:
     return {name: chip.limit(name) for name in SHARED}
 
 
-def check_delays(network: Network, chip: Chip) -> None:
-    """Raise LimitError with every projection whose delay no synapse can hold."""
-    problems = Problems()
-    for name in network.projections:
-        steps = int(network.delay_steps(name).max(initial=0))
-        if steps > chip.limit("max_delay"):
-            problems.add(
-                f"loihi: projection {name!r}",
-                "exceeds max_delay",
-                found=f"{steps} steps",
-                expected=f"{chip.limit('max_delay'):g} at most",
-                cure="use a larger dt, or relay populations",
-            )
-    problems.raise_as(LimitError)
-
-
 def axon_words(n: NDArray[np.int64] | int, bits_per_synapse: int) -> NDArray[np.int64]:
     """Return the 64-bit words that an axon with n synapses on a core takes, in groups of up to 64 synapses."""
     count = np.asarray(n, np.int64)

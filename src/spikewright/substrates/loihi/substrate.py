@@ -28,7 +28,6 @@ from spikewright.substrates.base import (
 )
 from spikewright.substrates.loihi import costs
 from spikewright.substrates.loihi.cores import (
-    check_delays,
     check_output_axons,
     core_limits,
     cut,
@@ -65,6 +64,7 @@ from spikewright.substrates.loihi.storage import (
     fit_scale,
     in_volts,
 )
+from spikewright.substrates.passes.delays import check_delays
 from spikewright.substrates.passes.fold_relays import FoldRelays
 from spikewright.substrates.passes.lay import (
     check_rates,

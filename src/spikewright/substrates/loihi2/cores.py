@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from spikewright.errors import LimitError, Problems, SubstrateError
+from spikewright.errors import Problems, SubstrateError
 from spikewright.network.graph import Network
 from spikewright.network.topology import Dense, Synapses
 from spikewright.substrates.base import Change, Chip
@@ -27,22 +27,6 @@ HEAD_BITS = 10
 INDEX_BITS = 13
 DELAY_BITS = 6
 LIMITS = ("neurons", "synapse_bytes", "core_bytes")
-
-
-def check_delays(network: Network, chip: Chip) -> None:
-    """Raise LimitError with every projection whose delay no synapse can hold."""
-    problems = Problems()
-    for name in network.projections:
-        steps = int(network.delay_steps(name).max(initial=0))
-        if steps > chip.limit("max_delay"):
-            problems.add(
-                f"loihi2: projection {name!r}",
-                "exceeds max_delay",
-                found=f"{steps} steps",
-                expected=f"{chip.limit('max_delay'):g} at most",
-                cure="use a larger dt, or relay populations",
-            )
-    problems.raise_as(LimitError)
 
 
 class CoreNeeds:

@@ -29,13 +29,13 @@ from spikewright.substrates.loihi2.cores import (
     LIMITS,
     Packed,
     capacity,
-    check_delays,
     cut,
     cut_by_traffic,
 )
 from spikewright.substrates.loihi2.lowering import WORD_BYTES
 from spikewright.substrates.loihi2.model import Loihi2Input
 from spikewright.substrates.loihi2.storage import StoreWeights, Whole, in_own_unit, lower_network
+from spikewright.substrates.passes.delays import check_delays
 from spikewright.substrates.passes.lay import (
     check_rates,
     fault_changes,

@@ -62,22 +62,6 @@ class Machine:
     links: NDArray[np.int64]
 
 
-def check_delays(network: Network, chip: Chip) -> None:
-    """Raise LimitError with every projection whose delay even the delay extension does not reach."""
-    problems = Problems()
-    for name in network.projections:
-        ticks = int(network.delay_steps(name).max(initial=0)) + 1
-        if ticks > chip.limit("max_delay"):
-            problems.add(
-                f"spinnaker: projection {name!r}",
-                "exceeds max_delay",
-                found=f"{ticks} ticks",
-                expected=f"{chip.limit('max_delay'):g} at most",
-                cure="use a larger dt, or relay populations",
-            )
-    problems.raise_as(LimitError)
-
-
 class CoreNeeds:
     """What neurons need of a core: memory for their rows, and cycles of a tick at a stated rate."""
 

@@ -26,6 +26,7 @@ from spikewright.substrates.base import (
     Substrate,
     load_chip,
 )
+from spikewright.substrates.passes.delays import check_delays
 from spikewright.substrates.passes.lay import (
     check_rates,
     fault_changes,
@@ -43,7 +44,6 @@ from spikewright.substrates.passes.retime import Retime
 from spikewright.substrates.spinnaker import costs
 from spikewright.substrates.spinnaker.cores import (
     Machine,
-    check_delays,
     check_tables,
     cut,
     cut_by_traffic,
@@ -185,7 +185,7 @@ class SpiNNaker(Substrate):
                 if neuron and kept:
                     found[name] = neuron, kept
         problems.raise_as(SubstrateError)
-        check_delays(timed, chip)
+        check_delays(timed, chip, least=1)
         populations = {
             name: Population(SpiNNakerInput, timed.populations[name].shape) for name in timed.inputs
         }
