@@ -45,6 +45,14 @@ def test_phases() -> None:
             Phases(parts, each).encode(images, steps=7, dt=1e-3, draw=DRAW)
 
 
+def test_levels_that_are_passed_can_be_counted() -> None:
+    apart = Above((0.2, 0.7)).encode(SERIES, steps=10, dt=1e-3, draw=DRAW)
+    counted = Above((0.2, 0.7), counted=True)
+    assert counted.shape_of((5,)) == (5,)
+    found = counted.encode(SERIES, steps=10, dt=1e-3, draw=DRAW)
+    assert np.array_equal(found, apart.sum(axis=2))
+
+
 @pytest.mark.parametrize("encoding", [Stream(), LevelCrossing(0.2), Above((0.2, 0.7))])
 def test_series(encoding: Encoding) -> None:
     out = encoding.encode(SERIES, steps=10, dt=1e-3, draw=DRAW)

@@ -249,9 +249,11 @@ class Above:
     Parameters
     ----------
     levels : at least one, rising, in the units of the series
+    counted : one row in place of all: as many spikes in a step as levels are passed
     """
 
     levels: tuple[float, ...]
+    counted: bool = False
 
     def __post_init__(self) -> None:
         if not self.levels or list(self.levels) != sorted(set(self.levels)):
@@ -262,12 +264,15 @@ class Above:
         return True
 
     def shape_of(self, shape: tuple[int, ...]) -> tuple[int, ...]:
-        return (len(self.levels), *shape)
+        return shape if self.counted else (len(self.levels), *shape)
 
     def encode(self, inputs: Array, *, steps: int, dt: float, draw: Draw) -> Array:
         _check_steps(inputs, steps)
         series = np.moveaxis(inputs, 1, 0)
-        return np.stack([series > level for level in self.levels], axis=2).astype(np.float32)
+        passed = [series > level for level in self.levels]
+        if self.counted:
+            return np.sum(passed, axis=0).astype(np.float32)
+        return np.stack(passed, axis=2).astype(np.float32)
 
 
 def _rate(max_rate: float | None, dt: float) -> float:

@@ -100,8 +100,8 @@ FITTED: dict[tuple[str, str], Fitted] = {
     ),
     ("fsdd", "xylo"): Fitted(
         "XYLO_FSDD",
-        "few_bands_fsdd_data",
-        "16-128r-10 in place of the usual network: the chip has 16 inputs, 8 mel bands at two levels",
+        "counted_fsdd_data",
+        "16-128r-10 in place of the usual network: the chip has 16 inputs, so there are 16 mel bands",
     ),
 }
 """Data set and substrate -> what is trained there."""

@@ -140,7 +140,7 @@ XYLO_DIGITS = Recipe(
 """Handwritten digits, 16-128-128-10, 40 steps of 1 ms: for the 16 inputs of Xylo; see `phased_digits_data`."""
 
 XYLO_FSDD = replace(FSDD, hidden=(128,), tau_out=80 * ms, settings=FSDD.settings | {"epochs": 40})
-"""Spoken digits, 16-128r-10, 50 steps of 10 ms: for the 16 inputs of Xylo; see `few_bands_fsdd_data`."""
+"""Spoken digits, 16-128r-10, 50 steps of 10 ms: for the 16 inputs of Xylo; see `counted_fsdd_data`."""
 
 
 def digits_data(*, steps: int = 20) -> Dataset:
@@ -176,13 +176,14 @@ def fsdd_data(folder: str | Path, *, left_out: str | None = None) -> Dataset:
     )
 
 
-def few_bands_fsdd_data(folder: str | Path) -> Dataset:
-    """Return the spoken digits on 16 channels: 8 mel bands at two levels."""
+def counted_fsdd_data(folder: str | Path) -> Dataset:
+    """Return the spoken digits on 16 channels: 16 mel bands, a spike in each step for each of two levels passed."""
     from spikewright.data import fsdd
     from spikewright.data.encoding import Above
     from spikewright.data.melspectrum import LogMel
 
-    found = fsdd.load(Path(folder), features=LogMel(n_mels=8), encoding=Above((0.4, 0.7)))
+    how = Above((0.5, 0.75), counted=True)
+    found = fsdd.load(Path(folder), features=LogMel(n_mels=16), encoding=how)
     return found.augmented(Slide(steps=3, channels=0, gain=0.1))
 
 
