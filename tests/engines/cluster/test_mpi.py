@@ -71,10 +71,10 @@ print(f"rank {rank} again {again.steps}", flush=True)
 """,
     )
     assert done.returncode == 0, done.stderr
-    lines = sorted(done.stdout.splitlines())
-    assert "rank 0: cluster: rank 1 of 2 stopped the run: MemoryError: no room" in lines
-    assert "rank 1: no room" in lines
-    assert "rank 0 again 50" in lines
+    # mpiexec passes on what ranks print piece by piece: an end of line may come late
+    assert "rank 0: cluster: rank 1 of 2 stopped the run: MemoryError: no room" in done.stdout
+    assert "rank 1: no room" in done.stdout
+    assert "rank 0 again 50" in done.stdout
     assert read_recording(tmp_path / "r.h5").steps >= 100
 
 
