@@ -36,11 +36,15 @@ ENVIRONMENTS: dict[str, tuple[tuple[str, ...], ...]] = {
     ),
 }  # fmt: skip
 """Environment -> what pip installs, in order; every step is a constraint on the later ones."""
+SOURCES = {"pynn": "pynn==0.13.0"}
+"""Environment -> what its folder `source` gets the source archive of: PyNN's example scripts stand only there."""
 REMOVED = {"torch": "samna"}
 """Rockpool brings samna, which calls pip each time it is imported; no neuron model needs it."""
 
 
-def make(folder: Path, steps: tuple[tuple[str, ...], ...], removed: str | None) -> None:
+def make(
+    folder: Path, steps: tuple[tuple[str, ...], ...], removed: str | None, source: str | None
+) -> None:
     """Make one environment, unless it is there already with the same packages."""
     done = folder / ".installed"
     wanted = "\n".join(" ".join(step) for step in steps) + "\n"
@@ -60,6 +64,9 @@ def make(folder: Path, steps: tuple[tuple[str, ...], ...], removed: str | None) 
         held += step
     if removed:
         subprocess.run([*pip, "uninstall", "--quiet", "--yes", removed], check=True)
+    if source:
+        fetch = [*pip, "download", "--quiet", "--no-deps", "--no-binary", ":all:"]
+        subprocess.run([*fetch, "-d", str(folder / "source"), source], check=True)
     done.write_text(wanted, encoding="utf-8")
 
 
@@ -72,7 +79,8 @@ def main(names: list[str]) -> None:
     if unknown:
         raise SystemExit(f"environments: no {unknown}; expected some of {list(ENVIRONMENTS)}")
     for name in names or ENVIRONMENTS:
-        make(Path(root).resolve() / name, ENVIRONMENTS[name], REMOVED.get(name))
+        folder = Path(root).resolve() / name
+        make(folder, ENVIRONMENTS[name], REMOVED.get(name), SOURCES.get(name))
 
 
 if __name__ == "__main__":

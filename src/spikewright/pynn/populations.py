@@ -1,6 +1,8 @@
 """Populations, views of them, assemblies of both, and single neurons.
 
 Notation: `root` is the population that neurons belong to, `index` their addresses in it, in the order of the view.
+
+Longer than most files: the four kinds of groups make one another, and share one long list of verbs.
 """
 
 from __future__ import annotations

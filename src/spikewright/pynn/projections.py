@@ -1,4 +1,7 @@
-"""Projections: connections between two groups of neurons, with what each of them has."""
+"""Projections: connections between two groups of neurons, with what each of them has.
+
+Longer than most files: one class, whose connections are made, set, read and written to files in one order.
+"""
 
 from __future__ import annotations
 

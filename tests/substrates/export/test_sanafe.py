@@ -159,14 +159,15 @@ def test_probing_finds_the_registers(cuba: Compiled) -> None:
 
 @pytest.mark.peer
 def test_sanafe_gives_the_same_spikes(tmp_path: Path, network: Any, spikes: Any) -> None:
-    """With the Python of an installation of SANA-FE in SPIKEWRIGHT_SANAFE; checked with 2.2.9."""
-    python = os.environ.get("SPIKEWRIGHT_SANAFE")
-    if not python:
-        pytest.skip("SPIKEWRIGHT_SANAFE names no Python with SANA-FE")
+    """With the environment `sanafe` in the folder that SPIKEWRIGHT_PEERS names."""
+    folder = os.environ.get("SPIKEWRIGHT_PEERS")
+    python = Path(folder or "") / "sanafe" / "bin" / "python"
+    if not folder or not python.exists():
+        pytest.skip("SPIKEWRIGHT_PEERS names no folder with an environment 'sanafe'")
     compiled = Loihi(preset="nahuku").compile(network(delay=0.0))
     steps, rows = 100, spikes(100, 1)
     files = export_sanafe(compiled, tmp_path, inputs={"in": rows[:, 0]}, preset="nahuku")
-    script = [python, "-c", SCRIPT, str(tmp_path), str(steps + files.delay)]
+    script = [str(python), "-c", SCRIPT, str(tmp_path), str(steps + files.delay)]
     done = subprocess.run(script, capture_output=True, text=True, timeout=120, check=True)
     recording = run(compiled.network, {"in": rows})
     shapes = {n: compiled.network.populations[n].n for n in ("hid", "out")}
