@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import ast
 import math
+import threading
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
@@ -76,6 +77,19 @@ _ALLOWED: tuple[type[ast.AST], ...] = (
 )
 
 
+_PARSING = threading.Lock()
+
+
+def tree_of(text: str) -> ast.expr:
+    """Return the tree of one expression.
+
+    One thread at a time: Python before 3.12 counts the depth of all threads' trees together, and fails where two are
+    made at once (python/cpython issue 106905).
+    """
+    with _PARSING:
+        return ast.parse(text, mode="eval").body
+
+
 def parse(
     text: str, names: Iterable[str], *, where: str = "expression", integer: bool = False
 ) -> ast.expr:
@@ -98,7 +112,7 @@ def parse(
             explain(where, "too long", found=len(text), expected=f"{MAX_LENGTH} characters at most")
         )
     try:
-        tree = ast.parse(text.strip(), mode="eval").body
+        tree = tree_of(text.strip())
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
         raise ModelError(explain(where, "not an expression", found=error)) from None
     known = set(names)
@@ -229,7 +243,7 @@ def substitute(tree: ast.expr, mapping: Mapping[str, ast.expr]) -> ast.expr:
         def visit_Name(self, node: ast.Name) -> ast.expr:
             return mapping.get(node.id, node)
 
-    copy = ast.parse(ast.unparse(tree), mode="eval").body
+    copy = tree_of(ast.unparse(tree))
     result: ast.expr = ast.fix_missing_locations(Replace().visit(copy))
     return result
 
