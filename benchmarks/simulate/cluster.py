@@ -17,26 +17,29 @@ Extrapolated is by the costs fitted to `alone`, for a network and an interconnec
 from __future__ import annotations
 
 import argparse
+import gc
 import hashlib
 import json
 import os
-import resource
 import shutil
 import subprocess
 import sys
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import brunel
 import numpy as np
 import potjans
+from numba import njit
 
 import spikewright as sw
 from spikewright.engines import get
 from spikewright.engines.cluster import Cluster
 from spikewright.engines.cluster import exchange as unpacking
 from spikewright.engines.cluster.ranks import HEAD, Ranks
+from spikewright.engines.cluster.shared import Shared, meet
 from spikewright.testing.ranks import on_ranks
 
 FOLDER = Path(__file__).resolve().parent
@@ -50,6 +53,12 @@ NETWORKS = {
     "potjans_0.1": lambda: potjans.microcircuit(potjans.circuit(0.1, "poisson"), 1),
     "potjans_0.3": lambda: potjans.microcircuit(potjans.circuit(0.3, "poisson"), 1),
 }
+SMALL = {
+    "brunel": lambda: brunel.balanced(brunel.size(0.1), drive="poisson", seed=1),
+    "potjans": lambda: potjans.microcircuit(potjans.circuit(0.02, "poisson"), 1),
+}
+ALLOCATOR = {"MALLOC_MMAP_THRESHOLD_": "65536", "MALLOC_TRIM_THRESHOLD_": "0"}
+"""What is freed goes back to the system at once, so that what a process has is what it uses."""
 RANKS = (1, 2, 4)
 MANY = (1, 2, 4, 8, 16)
 
@@ -78,9 +87,16 @@ def weak(ranks: int, inputs: int = 1000, eta: float = brunel.ETA) -> sw.Network:
 # -- identity: processes ------------------------------------------------------------------------------------
 
 
-def memory() -> float:
-    """Return the resident bytes of this process."""
-    return float(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize()
+def memory(what: str = "VmRSS") -> float:
+    """Return the resident bytes of this process; "VmHWM": the most since `forget`."""
+    status = Path("/proc/self/status").read_text().splitlines()
+    return 1024.0 * float(next(x for x in status if x.startswith(f"{what}:")).split()[1])
+
+
+def forget() -> None:
+    """Let the most resident bytes begin anew."""
+    gc.collect()
+    Path("/proc/self/clear_refs").write_text("5")
 
 
 def process(name: str, engine: str, seconds: float) -> None:
@@ -88,23 +104,32 @@ def process(name: str, engine: str, seconds: float) -> None:
     network = NETWORKS[name]()
     runner = get(engine)
     # kernels are loaded before memory is looked at
-    runner.run(NETWORKS["potjans_0.1" if name != "brunel" else "brunel"](), steps=3)
+    runner.run(SMALL[name.split("_")[0]](), steps=3, precision="single", threads=1)
+    forget()
     base, began = memory(), time.perf_counter()
     options: dict[str, Any] = {"precision": "single", "seed": 1}
     prepared = runner.prepare(network, precision="single", threads=1)
-    built = time.perf_counter() - began
+    built, building = time.perf_counter() - began, memory("VmHWM") - base
+    forget()
+    # every rank keeps what is its own; then, as by default, rank 0 gathers all of it
+    if isinstance(runner, Cluster):
+        runner.gather = False
+    runner.run(prepared, steps=WARM_UP, **options)
+    took = memory("VmHWM") - base
+    ranks = None
+    if isinstance(runner, Cluster):
+        runner.gather, ranks = True, runner.ranks
     state = runner.run(prepared, steps=WARM_UP, **options).state
-    took = memory() - base
-    ranks = runner.ranks if isinstance(runner, Cluster) else None
-    before = (ranks.rounds, ranks.words_sent, ranks.waited, ranks.waited_cpu) if ranks else (0,) * 4
+    before = (ranks.rounds, ranks.words_sent) if ranks else (0, 0)
     cpu, wall = time.process_time(), time.perf_counter()
     found = runner.run(prepared, steps=round(seconds / network.dt), state=state, **options)
     cpu, wall = time.process_time() - cpu, time.perf_counter() - wall
+    gathering = memory("VmHWM") - base
     digest = hashlib.sha256()
     for spikes in found.spikes.values():
         digest.update(spikes.step.tobytes() + spikes.address.tobytes())
-    after = (ranks.rounds, ranks.words_sent, ranks.waited, ranks.waited_cpu) if ranks else (0,) * 4
-    rounds, words, waited, waited_cpu = (b - a for a, b in zip(before, after, strict=True))
+    after = (ranks.rounds, ranks.words_sent) if ranks else (0, 0)
+    rounds, words = (b - a for a, b in zip(before, after, strict=True))
     result = {
         "rank": ranks.rank if ranks else 0,
         "spikes": sum(s.n for s in found.spikes.values()),
@@ -112,22 +137,27 @@ def process(name: str, engine: str, seconds: float) -> None:
         "build_s": built,
         "wall_s": wall,
         "cpu_s": cpu,
-        "computing_cpu_s": cpu - waited_cpu,
-        "waited_s": waited,
         "rounds": rounds,
         "bytes_sent": 4 * words,
         "memory": took,
+        "memory_building": building,
+        "memory_gathering": gathering,
+        "synapse_bytes": prepared.own.bytes,
     }
     print("RESULT " + json.dumps(result), flush=True)
 
 
-def launched(name: str, engine: str, ranks: int, seconds: float) -> list[dict[str, Any]]:
+def launched(
+    name: str, engine: str, ranks: int, seconds: float, allocator: Mapping[str, str] | None = None
+) -> list[dict[str, Any]]:
     """Return what each process found."""
     own = [sys.executable, __file__, "--process", name, engine, "--seconds", str(seconds)]
     place = os.pathsep.join((str(Path(sys.executable).parent), os.environ["PATH"]))
     if engine == "cluster":
         own = [str(shutil.which("mpiexec", path=place)), "-n", str(ranks), *own]
-    done = subprocess.run(own, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        own, capture_output=True, text=True, check=False, env=os.environ | dict(allocator or {})
+    )
     # mpiexec may put what two processes print into one line
     texts = done.stdout.split("RESULT ")[1:]
     if len(texts) != ranks:
@@ -136,25 +166,50 @@ def launched(name: str, engine: str, ranks: int, seconds: float) -> list[dict[st
     return sorted(rows, key=lambda row: row["rank"])
 
 
-def identity(seconds: float) -> dict[str, Any]:
-    """Return digests and costs on processes; exit where digests differ."""
+def identity(seconds: float, repeat: int) -> dict[str, Any]:
+    """Return digests and costs on processes, medians of interleaved runs; exit where digests differ."""
     found: dict[str, Any] = {}
     for name in NETWORKS:
         load = os.getloadavg()[0]
-        cpu = launched(name, "cpu", 1, seconds)[0]
-        runs = {str(n): launched(name, "cluster", n, seconds) for n in RANKS}
-        digests = {n: rows[0]["digest"] for n, rows in runs.items()}
-        if set(digests.values()) != {cpu["digest"]}:
-            raise SystemExit(f"{name}: ranks differ: {digests}, cpu {cpu['digest']}")
-        found[name] = {"seconds": seconds, "load": load, "cpu": cpu, "ranks": runs}
-        for n, rows in runs.items():
-            print(
-                f"{name}: {n} ranks, digest {rows[0]['digest']}, wall {rows[0]['wall_s']:.2f} s, computing "
-                f"{max(r['computing_cpu_s'] for r in rows):.3f} s, "
-                f"memory {max(r['memory'] for r in rows) / 2**20:.1f} MiB",
-                flush=True,
-            )
+        runs: dict[str, list[list[dict[str, Any]]]] = {"cpu": [], **{str(n): [] for n in RANKS}}
+        for _ in range(repeat):
+            for key, rows in runs.items():
+                n = 1 if key == "cpu" else int(key)
+                rows.append(launched(name, "cpu" if key == "cpu" else "cluster", n, seconds))
+        # what gives memory back at once takes time, so that it is not what is timed
+        kept = {
+            key: launched(name, "cpu" if key == "cpu" else "cluster", len(of[0]), 0.1, ALLOCATOR)
+            for key, of in runs.items()
+        }
+        digests = {key: {rows[0]["digest"] for rows in of} for key, of in runs.items()}
+        if len(set().union(*digests.values())) > 1:
+            raise SystemExit(f"{name}: ranks differ: {digests}")
+        found[name] = {
+            "seconds": seconds,
+            "load": load,
+            "digest": runs["cpu"][0][0]["digest"],
+            # the slowest rank of each run
+            "wall_s": {k: [slowest(rows) for rows in of] for k, of in runs.items()},
+            # the run in the middle, with all of its ranks
+            "runs": {k: sorted(of, key=slowest)[len(of) // 2] for k, of in runs.items()},
+            "memory": {k: [of_rank(r) for r in rows] for k, rows in kept.items()},
+        }
+        middle = {k: float(np.median(x)) for k, x in found[name]["wall_s"].items()}
+        found[name]["gain"] = {k: middle["1"] / middle[k] for k in map(str, RANKS)}
+        for key, rows in found[name]["memory"].items():
+            most = max(r["memory"] for r in rows) / 2**20
+            print(f"{name}: {key} ranks, {middle[key]:.3f} s, {most:.1f} MiB", flush=True)
     return found
+
+
+def of_rank(row: Mapping[str, Any]) -> dict[str, float]:
+    """Return the bytes of one process."""
+    return {k: v for k, v in row.items() if "memory" in k or k == "synapse_bytes"}
+
+
+def slowest(rows: list[dict[str, Any]]) -> float:
+    """Return the wall seconds of the slowest rank."""
+    return max(float(row["wall_s"]) for row in rows)
 
 
 # -- alone: one rank that hears what it heard before ----------------------------------------------------------
@@ -319,7 +374,7 @@ def neurons_process(n: int, ranks: int) -> None:
     network = sw.Network(dt=1e-4, populations={"n": population})
     prepared = engine.prepare(network, precision="single")
     found = engine.run(prepared, steps=40, precision="single", spikes=())
-    most = 1024.0 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    most = memory("VmHWM")
     print("RESULT " + json.dumps({"bytes": most - base, "steps": found.steps}), flush=True)
 
 
@@ -362,8 +417,15 @@ def hearing() -> float:
     return best / (per_step * steps)
 
 
+@njit(nogil=True)  # type: ignore[untyped-decorator]
+def meet_often(rounds: Any, rank: int, number: int, n: int) -> None:
+    """Take part in rounds number + 1 .. number + n."""
+    for i in range(n):
+        meet(rounds, rank, number + 1 + i)
+
+
 def exchange_process() -> None:
-    """Print what a round of some lengths takes."""
+    """Print what a round of some lengths takes, through MPI, and one in shared memory."""
     comm = get("cluster").ranks.comm
     rows = {}
     for room in (512, 8192, 131072):
@@ -377,12 +439,22 @@ def exchange_process() -> None:
                 ranks.swap()
             best = min(best, (time.perf_counter() - began) / 20)
         rows[str(4 * room)] = best
+    # in shared memory, from compiled code, as a run does it
+    memory_of_all = Shared(comm, comm.Get_size(), comm.Get_rank(), 1, 0)
+    number, best = 0, np.inf
+    for _ in range(20):
+        comm.Barrier()
+        began = time.perf_counter()
+        meet_often(memory_of_all.rounds, comm.Get_rank(), number, 1000)
+        best = min(best, (time.perf_counter() - began) / 1000)
+        number += 1000
+    rows["shared"] = best
     if comm.Get_rank() == 0:
         print("RESULT " + json.dumps(rows), flush=True)
 
 
 def exchange() -> dict[str, float]:
-    """Return bytes of a message -> seconds of a round between two processes, the shortest seen."""
+    """Return bytes of a message ("shared": any, in shared memory) -> seconds of a round of two processes, the least."""
     place = os.pathsep.join((str(Path(sys.executable).parent), os.environ["PATH"]))
     own = [str(shutil.which("mpiexec", path=place)), "-n", "2", sys.executable, __file__]
     done = subprocess.run([*own, "--exchange"], capture_output=True, text=True, check=True)
@@ -515,7 +587,7 @@ def main() -> None:
         began = machine()
         match part:
             case "identity":
-                result[part] = identity(options.seconds)
+                result[part] = identity(options.seconds, options.repeat)
             case "alone":
                 result[part] = alone(options.seconds, options.repeat)
             case "memory":

@@ -12,6 +12,7 @@ import pytest
 
 from spikewright.engines import stored
 from spikewright.engines.cpu import Cpu
+from spikewright.engines.cpu_population import CpuPopulation
 from spikewright.engines.deliver import Form
 from spikewright.engines.engine import Engine, Prepared, Request
 from spikewright.engines.planner import bounds
@@ -496,6 +497,36 @@ def test_threads_change_nothing_in_single_precision(threads: int) -> None:
         for n in (1, threads)
     )
     assert_same(other, one)
+
+
+@pytest.mark.parametrize("periods", [(3, 3), (3, 7), (0, 3)])
+@pytest.mark.parametrize("chunk", [1, 2, 4, 5, 64])
+def test_lists_are_as_long_as_spikes_can_be_often(
+    periods: tuple[int, int], chunk: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # neurons that fire whenever they may
+    dt, fired = 1e-3, []
+    params = {"v_rest": 100.0, "t_ref": np.repeat(np.array(periods) * dt, 32)}
+    network = Network(dt, {"n": Population(LIF, 64, params)}, {})
+    take = CpuPopulation.take
+
+    def watched(self: CpuPopulation, k: int, steps: int) -> None:
+        used = self.log_used[..., 0]
+        assert used.max() <= self.log.shape[-1]
+        fired.append((steps, int(used.sum()), self.log.size))
+        take(self, k, steps)
+
+    monkeypatch.setattr(CpuPopulation, "take", watched)
+    monkeypatch.setattr("spikewright.engines.cpu_run.FIRST_CHUNK", chunk)
+    monkeypatch.setattr("spikewright.engines.cpu_run.CHUNK_SECONDS", 0.0)
+    monkeypatch.setattr("spikewright.engines.planner.MAX_BATCH", 1)
+    found = Cpu().run(network, steps=67, threads=1)
+    assert_same(found, Reference().run(network, steps=67))
+    often = 1 + (chunk - 1) // (1 + min(periods))
+    assert max(room for steps, _, room in fired if steps == chunk) == 64 * often
+    if periods[0] == periods[1]:
+        # a chunk that begins with a spike fills them
+        assert max(n for _, n, _ in fired) == 64 * often
 
 
 def test_lazy_is_chosen_for_quiet_populations_in_single_precision() -> None:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from spikewright.engines.lazy_source import LazyTables
 from spikewright.engines.plastic import StoredRule
@@ -25,6 +26,7 @@ class Built:
     edges : population -> the neurons of its parts, where they are not those of `planner.bounds`
     mine : the parts that are advanced here, one by each thread, where others are advanced elsewhere; synapses are
         stored for these only
+    kept : what one run has made and the next needs again; see `once`
     """
 
     precision: str
@@ -35,6 +37,13 @@ class Built:
     lazy: Mapping[str, LazyTables]
     edges: Mapping[str, list[tuple[int, int]]] = field(default_factory=dict)
     mine: range | None = None
+    kept: dict[Any, Any] = field(default_factory=dict, compare=False, repr=False)
+
+    def once(self, key: Any, make: Callable[[], Any]) -> Any:
+        """Return what `make` returned when a run first asked for a key."""
+        if key not in self.kept:
+            self.kept[key] = make()
+        return self.kept[key]
 
     @property
     def bytes(self) -> int:

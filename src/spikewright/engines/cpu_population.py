@@ -74,7 +74,10 @@ class CpuPopulation:
             for n, q in run.network.projections.items()
             if q.pre == p.name and q.post in run.lazy
         ]
-        self.depth = -(-(2 * run.steps_together + max(waiting, default=0)) // 8) * 8
+        # a power of two: a step's place is found without a division
+        self.depth = (
+            1 << (max(8, 2 * run.steps_together + max(waiting, default=0)) - 1).bit_length()
+        )
         self.graded = model.is_graded
         self.waits = step.refractory is not None
         wait = np.int32 if self.number is np.float32 else np.int64
@@ -117,6 +120,8 @@ class CpuPopulation:
         self.trace_rows = {v: np.zeros((n_rows, batch, width), self.number) for v in self.traced}
         self.kept = self.wants_output or p.name in request.spikes
         self.parts_kept: list[tuple[NDArray[Any], ...]] = []
+        self.log = np.zeros((batch, self.run.parts, 0), np.int32)
+        self.log_values = np.zeros(0, self.number)
         flags = lines((workers, self.room), np.uint8)
         row = lines((workers, self.room), self.number)
         self.keep: list[Any] = [flags, row]
@@ -251,7 +256,10 @@ class CpuPopulation:
             )
             for port in model.inputs
         }
-        kernel = write(p, ports, precision=run.own.precision, peaks=self.seen)
+        kernel = run.own.once(
+            ("kernel", p.name, *ports.items(), self.seen),
+            lambda: write(p, ports, precision=run.own.precision, peaks=self.seen),
+        )
         self.table = np.zeros(kernel.size, np.int64)
         self.constants(kernel, self.table)
         t, number = self.table, self.number
@@ -436,25 +444,27 @@ class CpuPopulation:
     def most_steps(self) -> int:
         """Return how many steps may be run before what was recorded must be taken."""
         each = max(1, self.run.request.batch * self.width * (12 if self.graded else 4))
-        hold = (
-            1 if self.p.step.refractory is None else 1 + int(self.p.step.refractory.min(initial=0))
-        )
         if not self.kept:
             return 1 << 20
-        return max(1, LOG_BYTES // each * hold // max(1, len(self.run.program.populations)))
+        populations = max(1, len(self.run.program.populations))
+        return max(1, LOG_BYTES // each * self.apart // populations)
+
+    @property
+    def apart(self) -> int:
+        """The least number of steps from a spike of a neuron to its next."""
+        refractory = self.p.step.refractory
+        return 1 if refractory is None else 1 + int(np.min(refractory))
 
     def begin(self, k: int, steps: int) -> None:
         """Make room for what a chunk records."""
         run, t = self.run, self.table
         batch, parts = run.request.batch, run.parts
-        hold = self.p.step.refractory
-        # a neuron that waits r steps after a spike sends at most 1 + (steps - 1) // (r + 1) times
-        often = steps if hold is None else 1 + (steps - 1) // (1 + int(hold.min(initial=0)))
-        room = max(1, self.own_room * often) if self.kept else 0
-        self.log = np.empty((batch, parts, room), np.int32)
-        self.log_values = np.empty(
-            (batch, parts, room) if self.graded and self.kept else (0,), self.number
-        )
+        room = max(1, self.own_room * (1 + (steps - 1) // self.apart)) if self.kept else 0
+        if room > self.log.shape[2]:
+            # the longest lists that could be: little of them is touched, and that again in the next chunk
+            self.log = scattered((batch, parts, room), np.int32)
+            self.log_values = scattered((batch, parts, room) if self.graded else (0,), self.number)
+        room = self.log.shape[2]
         self.log_used = lines((batch, parts, LINE // 8), np.int64)
         self.chunk = np.zeros((batch, parts, steps), np.int64)
         t[at.FIRST_STEP], t[at.CHUNK], t[at.ACTIVITY] = k, steps, where(self.chunk)

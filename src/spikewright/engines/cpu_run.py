@@ -64,7 +64,9 @@ class CpuRun:
         self.replayed = {n for n in self.program.populations if is_replayed(self.program, n)}
         resting = request.state.resting(self.network) if self.lazy else {}
         self.cut = {n: found for n, found in resting.items() if n in self.lazy}
-        self.steps_together, _ = batch_steps(self.program, request.batch)
+        self.steps_together: int = self.own.once(
+            ("steps together", request.batch), lambda: batch_steps(self.program, request.batch)[0]
+        )
         self.rings = self.make_rings()
         self.populations = {
             name: CpuPopulation(self, p, number)
@@ -447,7 +449,8 @@ class CpuRun:
         self.tables[name] = table
         if q.post in self.lazy:
             return 0, where(table)
-        return deliver.kernel(stored.form).address, where(table), where(pre.counts), pre.depth
+        kernel: int = self.own.once(form, lambda: deliver.kernel(form).address)
+        return kernel, where(table), where(pre.counts), pre.depth
 
     # -- running -------------------------------------------------------------------------------------
 

@@ -22,9 +22,10 @@ FIRST, LAST, STEPWISE, MEET = 0, 1, 2, 3
 
 @njit(nogil=True)
 def _nothing(counts: int, depth: int, sample: int, parts: int, k: int) -> bool:
-    """Return whether a population sent nothing in step k."""
+    """Return whether a population sent nothing in step k; its lists are a power of two deep."""
+    slot = k & (depth - 1)
     for part in range(parts):
-        if view(counts + 8 * ((sample * parts + part) * depth + k % depth), 1, np.int64)[0] != 0:
+        if view(counts + 8 * ((sample * parts + part) * depth + slot), 1, np.int64)[0] != 0:
             return False
     return True
 

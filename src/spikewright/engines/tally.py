@@ -42,7 +42,7 @@ def log(table: Any, sample: int, part: int, worker: int, k: int, steps: int) -> 
     used = view(t[at.LOG_USED] + at.LINE * unit, 1, np.int64)
     log = view(t[at.LOG] + 4 * unit * t[at.LOG_ROOM], t[at.LOG_ROOM], np.int32)
     for s in range(steps):
-        slot = (k + s) % depth
+        slot = (k + s) & (depth - 1)
         listed = view(t[at.SPIKES] + 4 * (unit * depth + slot) * room, room, np.int32)
         n = counts[slot]
         activity[k + s - t[at.FIRST_STEP]] = n
@@ -74,7 +74,7 @@ def replay(table: Any, sample: int, part: int, worker: int, k: int, steps: int) 
     address = view(t[at.OPEN + at.REPLAY_ADDRESS], starts[length], np.int32)
     item = t[at.ITEM]
     for s in range(steps):
-        slot = (k + s) % depth
+        slot = (k + s) & (depth - 1)
         index = k + s - t[at.OPEN + at.REPLAY_ORIGIN]
         found = 0
         if index < length:
@@ -108,7 +108,7 @@ def fetch_starts(table: Any, sample: int, part: int, worker: int, k: int, steps:
     depth, parts, room = t[at.PRE_DEPTH], t[at.PRE_PARTS], t[at.PRE_ROOM]
     for s in range(steps):
         for source in range(parts):
-            unit = (sample * parts + source) * depth + (k + s) % depth
+            unit = (sample * parts + source) * depth + ((k + s) & (depth - 1))
             count = view(t[at.PRE_COUNTS] + 8 * unit, 1, np.int64)[0]
             spikes = view(t[at.PRE_SPIKES] + 4 * unit * room, count, np.int32)
             for h in range(count):
@@ -127,7 +127,7 @@ def fetch_rows(table: Any, sample: int, part: int, worker: int, k: int, steps: i
     depth, parts, room = t[at.PRE_DEPTH], t[at.PRE_PARTS], t[at.PRE_ROOM]
     for s in range(steps):
         for source in range(parts):
-            unit = (sample * parts + source) * depth + (k + s) % depth
+            unit = (sample * parts + source) * depth + ((k + s) & (depth - 1))
             count = view(t[at.PRE_COUNTS] + 8 * unit, 1, np.int64)[0]
             spikes = view(t[at.PRE_SPIKES] + 4 * unit * room, count, np.int32)
             for h in range(count):

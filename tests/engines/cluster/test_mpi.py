@@ -78,6 +78,43 @@ print(f"rank {rank} again {again.steps}", flush=True)
     assert read_recording(tmp_path / "r.h5").steps >= 100
 
 
+def test_messages_in_shared_memory_and_through_mpi(tmp_path: Path) -> None:
+    done = mpi(
+        tmp_path,
+        """
+from spikewright.engines.cluster import ranks as rounds
+from spikewright.testing.engine_suite import assert_same
+
+class Apart:
+    # what ranks on two machines have: no memory in common
+    def __init__(self, comm):
+        for name in ("Get_size", "Get_rank", "Iallgather", "Iallgatherv", "bcast", "gather", "Abort"):
+            setattr(self, name, getattr(comm, name))
+
+network = balanced(300)
+expected = run(network, steps=400, seed=4, engine="cpu")
+for threads in (1, 2):
+    apart, shared = Cluster(Apart(_world())), Cluster(_world())
+    found = [e.run(network, steps=400, seed=4, threads=threads) for e in (apart, shared)]
+    assert apart.ranks.shared is None and shared.ranks.shared is not None
+    assert apart.ranks.rounds == shared.ranks.rounds
+    # a place that is too short for nearly every message, and has to grow between rounds
+    rounds.FIRST_ROOM = rounds.SHARED_ROOM = 8
+    small = Cluster(_world())
+    found.append(small.run(network, steps=400, seed=4, threads=threads))
+    assert small.ranks.shared.words.shape[2] > 8
+    found.append(small.run(network, steps=400, seed=4, threads=threads))
+    rounds.FIRST_ROOM, rounds.SHARED_ROOM = 512, 1 << 14
+    if rank == 0:
+        for recording in found:
+            assert_same(recording, expected)
+print("rank", rank, "done", flush=True)
+""",
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("done") == 2
+
+
 def test_a_rank_that_is_killed(tmp_path: Path) -> None:
     done = mpi(
         tmp_path,

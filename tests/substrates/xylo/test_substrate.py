@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -14,13 +15,18 @@ from spikewright.network.chain import chain, dense, neurons, source
 from spikewright.network.graph import Propagation
 from spikewright.network.model import Reset
 from spikewright.rng import stream
-from spikewright.substrates.base import Substrate
-from spikewright.substrates.xylo.costs import cycles_of, cycles_per_step, keyword_spotting
+from spikewright.substrates.base import Category, Chip, Substrate
+from spikewright.substrates.xylo.costs import (
+    ambient_audio,
+    cycles_of,
+    cycles_per_step,
+    keyword_spotting,
+)
 from spikewright.substrates.xylo.model import XyloHidden, XyloNeuron, XyloOutput
 from spikewright.substrates.xylo.replay import core_of, replay
 from spikewright.substrates.xylo.substrate import Xylo
 from spikewright.testing.substrate_suite import SubstrateSuite
-from spikewright.units import ms
+from spikewright.units import ms, pJ
 
 
 def small(model: Any = LIF, **params: Any) -> Network:
@@ -346,12 +352,91 @@ def test_cycles_of_a_run_are_those_of_the_formula(version: str) -> None:
     assert found == pytest.approx(expected, rel=0.01)
 
 
-def test_the_measured_keyword_spotting_is_reproduced_and_told_to_be_fitted() -> None:
+def changed(chip: Chip, table: str, name: str, factor: float) -> Chip:
+    """Return the chip with one constant changed."""
+    constant = chip.tables[table][name]
+    entry = replace(constant, value=constant.value * factor)
+    return replace(chip, tables={**chip.tables, table: {**chip.tables[table], name: entry}})
+
+
+def test_keyword_spotting_is_predicted_by_a_busy_core() -> None:
     found = keyword_spotting(Xylo().chip)
+    assert found.power.model == pytest.approx(54.6 * pJ * 6.25e6)
+    assert found.power.model / found.power.published == pytest.approx(1.173, abs=1e-3)
     assert found.duration == pytest.approx(22.7 * ms, rel=0.01)
-    assert abs(found.model / found.published - 1) < 0.25
-    assert found.low < found.published < found.high
-    assert not found.is_independent
+    assert found.energy.published == pytest.approx(6.6e-6)
+    assert found.energy.model == pytest.approx(7.74e-6, rel=1e-3)
+    for part in (found.power, found.energy):
+        assert part.low < part.published < part.model < part.high
+
+
+def test_keyword_spotting_takes_nothing_but_the_time_from_its_measurement() -> None:
+    chip, anchor = Xylo().chip, "anchor.keyword_spotting"
+    as_published = keyword_spotting(chip)
+    for name in ("dynamic_power", "inference"):
+        other = keyword_spotting(changed(chip, anchor, name, 2.0))
+        for end in ("model", "low", "high"):
+            assert getattr(other.power, end) == getattr(as_published.power, end)
+        assert other.duration != as_published.duration
+
+
+def test_ambient_audio_is_off_as_far_as_its_activity_is_unknown() -> None:
+    found = ambient_audio(Xylo().chip)
+    assert found.model == pytest.approx(2382.4 * 54.6 * pJ)
+    assert found.low == pytest.approx(1648 * 54.6 * pJ)
+    assert found.high == pytest.approx(4585.6 * 54.6 * pJ)
+    assert found.low < found.published < found.model < found.high
+
+
+def test_the_energy_of_a_cycle_and_its_band_are_what_their_sources_say() -> None:
+    cycle = Xylo().chip.tables["energy"]["cycle"]
+    assert cycle.value == pytest.approx(341e-6 / 6.25e6, rel=2e-3)
+    assert cycle.high == pytest.approx(341e-6 / (1 - 0.22) / 6.25e6, rel=2e-3)
+    # the highest activity of ambient audio needs the cheapest cycle
+    found = ambient_audio(Xylo().chip)
+    assert cycle.low == pytest.approx(cycle.value * found.published / found.high, rel=0.02)
+    assert cycle.low < cycle.value < cycle.high
+
+
+def test_idle_power_lasts_as_long_as_the_steps() -> None:
+    chip = Xylo()
+    compiled = chip.compile(small())
+    costs = chip.cost(compiled, run(compiled.network, spikes()))
+    core, io = (costs.by_category()[c] for c in (Category.STATIC, Category.IO))
+    # 60 steps of 1 ms
+    assert core.value == pytest.approx(250.1e-6 * 60e-3)
+    assert (core.low, core.high) == pytest.approx((216e-6 * 60e-3, 250.1e-6 * 60e-3))
+    assert io.value == pytest.approx(99.8e-6 * 60e-3)
+    assert costs.system.value - costs.device.value == pytest.approx(io.value)
+    assert all(term.low <= term.value <= term.high for term in costs.energy)
+    assert any("6.25 MHz" in n and "not published" in n for n in costs.notes)
+    assert any("no I/O is added" in n for n in costs.notes)
+
+
+def test_each_version_has_its_own_idle_power() -> None:
+    watts = {}
+    for version in ("audio2", "audio3", "imu"):
+        chip = Xylo(version=version)
+        power = chip.chip.tables[f"power.{version}"]
+        watts[version] = power["idle_core"].value, power["idle_io"].value
+        if version == "imu":
+            continue  # one current only: `small` has two
+        compiled = chip.compile(small())
+        costs = chip.cost(compiled, run(compiled.network, spikes()))
+        found = costs.by_category()
+        assert found[Category.STATIC].value == pytest.approx(watts[version][0] * 60e-3)
+        assert found[Category.IO].value == pytest.approx(watts[version][1] * 60e-3)
+    assert watts["audio3"] == pytest.approx((556.9e-6, 35.9e-6))
+
+
+def test_prices_of_spikes_are_the_terms_that_spikes_cause() -> None:
+    chip = Xylo()
+    compiled = chip.compile(small())
+    recording = run(compiled.network, spikes())
+    costs, prices = chip.cost(compiled, recording), chip.event_prices(compiled)
+    caused = sum(t.value for t in costs.energy if t.category.is_per_event)
+    spent = sum(float(recording.sent[n].mean(axis=0) @ p) for n, p in prices.spike.items())
+    assert caused == pytest.approx(spent)
 
 
 def test_a_clock_that_cannot_keep_up_is_told() -> None:

@@ -45,7 +45,7 @@ def pack(
         room, depth, item = senders[p, ROOM], senders[p, DEPTH], senders[p, ITEM]
         for sample in range(batch):
             for s in range(steps):
-                slot = (k + s) % depth
+                slot = (k + s) & (depth - 1)
                 total = 0
                 for part in range(first, last):
                     row = (sample * parts + part) * depth + slot
@@ -86,7 +86,7 @@ def unpack(
                 row = (sample * parts + part) * depth
                 counts = view(senders[p, COUNTS] + 8 * row, depth, np.int64)
                 for s in range(steps):
-                    counts[(k + s) % depth] = 0
+                    counts[(k + s) & (depth - 1)] = 0
     for r in range(found.shape[0]):
         if r == rank:
             continue
@@ -101,7 +101,7 @@ def unpack(
                     entry += 1
                     if n == 0:
                         continue
-                    row = (sample * parts + part) * depth + (k + s) % depth
+                    row = (sample * parts + part) * depth + ((k + s) & (depth - 1))
                     count = view(senders[p, COUNTS] + 8 * row, 1, np.int64)
                     before = count[0]
                     listed = view(senders[p, SPIKES] + 4 * row * room, room, np.uint32)

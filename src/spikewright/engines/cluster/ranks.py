@@ -1,9 +1,10 @@
 """How ranks meet: one kind of round for everything, so that a rank that fails can tell all others at once.
 
-A round is an Allgather of a buffer whose length all ranks know: what it is for, whether the sender is in trouble, how
-many words it has, and the words. Whatever the others are about to do, their next round is where a rank in trouble joins
-them; then its message is sent to all, and all stop. What does not fit the buffer follows in a second Allgatherv, and
-the buffer is longer the next time, on all ranks alike.
+A round shows everybody a buffer of each rank, whose length all know: what it is for, whether the sender is in trouble,
+how many words it has, and the words. On one machine the buffers lie in memory that all share; else they go through an
+Allgather. Whatever the others are about to do, their next round is where a rank in trouble joins them; then its message
+is sent to all, and all stop. What does not fit the buffer follows in an Allgatherv, and the buffer is longer the next
+time, on all ranks alike.
 
 Longer work between two rounds is waited for; a process that is killed ends the others through `mpiexec`. Only an error
 that nobody could be told of, in the user's own script, ends in `MPI.Abort`.
@@ -22,12 +23,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from spikewright.engines.cluster.shared import Shared, is_one_machine, meet
 from spikewright.errors import EngineError, explain
 
 KIND, STATUS, WORDS, HEAD = 0, 1, 2, 3
 """Places in a message: what the round is for, whether its sender is well, words in all; and where the rest begins."""
-FIRST_ROOM = 512
-"""Words of the buffer before anything was sent."""
+FIRST_ROOM, SHARED_ROOM = 512, 1 << 14
+"""Words of the buffer before anything was sent, and of one in shared memory, where unused words cost nothing."""
 GROW = 1.5
 """How much longer than the longest message the buffer becomes."""
 _give_way = getattr(os, "sched_yield", lambda: time.sleep(0))
@@ -45,16 +47,25 @@ class Ranks:
     ----------
     comm : an MPI communicator, or what has its `Allgather`, `Allgatherv`, `bcast`, `gather`, `Get_rank`, `Get_size`
 
-    `rounds`, `words_sent` (by this rank) and `waited` and `waited_cpu` (s) tell what meeting has cost so far.
+    Attributes
+    ----------
+    shared : the memory in which messages lie, where all ranks are on one machine; else None
+    out : words of the next message, up to `room`
+    inbox : what the last round showed, (size, room)
+    rounds : so far
+    words_sent : by this rank, to each of the others
     """
 
     def __init__(self, comm: Any) -> None:
         self.comm = comm
         self.size, self.rank = int(comm.Get_size()), int(comm.Get_rank())
         self.words_sent = self.rounds = 0
-        self.waited = self.waited_cpu = 0.0
-        self._set_room(FIRST_ROOM)
+        self.shared = Shared(None, 1, 0, FIRST_ROOM, 0) if self.size == 1 else None
+        self.out: NDArray[np.uint32]
+        self.inbox: NDArray[np.uint32]
+        self._has_looked = False
         self._depth = 0
+        self._set_room(FIRST_ROOM)
 
     @contextmanager
     def together(self) -> Iterator[None]:
@@ -63,6 +74,9 @@ class Ranks:
             yield
             return
         _watch(self.comm)
+        if not self._has_looked and is_one_machine(self.comm):
+            self.shared = Shared(self.comm, self.size, self.rank, SHARED_ROOM, self.rounds)
+        self._has_looked = True
         self._depth += 1
         self._set_room(FIRST_ROOM)
         try:
@@ -105,13 +119,23 @@ class Ranks:
 
     def swap(self) -> NDArray[np.uint32]:
         """Send `out`, a message that fits, to all; return the messages of all ranks, as far as they fit."""
-        began, worked = time.perf_counter(), time.thread_time()
+        if self.shared is not None:
+            sent = int(self.out[WORDS])
+            meet(self.shared.rounds, self.rank, self.rounds + 1)
+            self.passed(1, sent)
+            return self.inbox
         self._wait(*self._call("allgather", self.out, self.inbox))
-        self.waited += time.perf_counter() - began
-        self.waited_cpu += time.thread_time() - worked
         self.rounds += 1
         self.words_sent += self.room
         return self.inbox
+
+    def passed(self, rounds: int, words: int) -> None:
+        """Take note of rounds in shared memory, and of the words sent in them: what comes next has another place."""
+        self.rounds += rounds
+        self.words_sent += words
+        if self.shared is not None:
+            self.inbox = self.shared.words[self.rounds % 2]
+            self.out = self.shared.words[(self.rounds + 1) % 2, self.rank]
 
     def finish(self, message: NDArray[np.uint32]) -> NDArray[np.uint32]:
         """Look at what `swap` brought: return it, with what did not fit.
@@ -194,6 +218,14 @@ class Ranks:
             _give_way()
 
     def _set_room(self, room: int) -> None:
+        if self.shared is not None:
+            has = self.shared.words.shape[2]
+            if room > has:
+                self.shared.release()
+                self.shared = Shared(self.comm, self.size, self.rank, room, self.rounds)
+            self.room = max(room, has)
+            self.passed(0, 0)
+            return
         self.room = room
         self.inbox = np.zeros((self.size, room), np.uint32)
         self.out = np.zeros(room, np.uint32)

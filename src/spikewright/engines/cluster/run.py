@@ -14,8 +14,19 @@ from numpy.typing import NDArray
 from spikewright.engines import loop
 from spikewright.engines.cluster import exchange
 from spikewright.engines.cluster.collect import Piece, piece_of
-from spikewright.engines.cluster.ranks import HEAD, KINDS, Ranks
-from spikewright.engines.cluster.turn import ODD, turn
+from spikewright.engines.cluster.ranks import HEAD, KINDS, WORDS, Ranks
+from spikewright.engines.cluster.turn import (
+    LAST_K,
+    LAST_STEPS,
+    NEXT,
+    ODD,
+    PASSED,
+    PLACES,
+    SENT,
+    WRITTEN,
+    turn,
+    turns,
+)
 from spikewright.engines.cpu_run import FIRST_CHUNK, CpuRun
 from spikewright.engines.engine import Prepared, Request
 
@@ -78,24 +89,30 @@ class ClusterRun:
         return piece_of(cpu, step, request.steps, None)
 
     def chunk(self, step: int, steps: int) -> None:
-        """Run a chunk of steps in one thread: one call between two rounds."""
-        ranks, cpu, together = self.ranks, self.cpu, self.cpu.steps_together
-        last_k = last_steps = n = 0
-        found, message = ranks.inbox, ranks.out
-        ends = range(step, step + steps, together)
-        for k, now in [*((k, min(together, step + steps - k)) for k in ends), (0, 0)]:
-            while True:
-                written = turn(
-                    cpu.operations, self.replays, self.before, self.after, self.senders,
-                    self.facts, cpu.sync, last_k, last_steps, found, k, now, ranks.out,
-                )  # fmt: skip
-                if written != ODD:
-                    break
+        """Run a chunk of steps in one thread: one call between two rounds, or for many of them."""
+        ranks, cpu, end = self.ranks, self.cpu, step + steps
+        fixed = (
+            cpu.operations, self.replays, self.before, self.after, self.senders, self.facts, cpu.sync,
+        )  # fmt: skip
+        place = np.zeros(PLACES, np.int64)
+        place[NEXT] = step
+        found = message = ranks.inbox
+        while True:
+            if ranks.shared is not None and found is ranks.inbox:
+                place[PASSED] = place[SENT] = 0
+                memory = ranks.shared
+                turns(*fixed, memory.rounds, memory.words, ranks.rounds, end, place)
+                ranks.passed(int(place[PASSED]), int(place[SENT]))
+                found = ranks.inbox
+                message = found[ranks.rank, : found[ranks.rank, WORDS]]
+            else:
+                turn(*fixed, found, ranks.out, end, place)
+            k, now, n = place[LAST_K], place[LAST_STEPS], place[WRITTEN]
+            if n == ODD:
                 found = ranks.finish(message)
-            last_k, last_steps, n = k, now, written
-            if ranks.size == 1 or not now:
-                continue
-            if n <= len(ranks.out):
+            elif not now:
+                return
+            elif n <= len(ranks.out):
                 message, found = ranks.out[:n], ranks.swap()
             else:
                 message = self.packed(k, now, n)
