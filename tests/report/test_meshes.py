@@ -7,7 +7,7 @@ from xml.etree import ElementTree
 
 import numpy as np
 
-from spikewright.report.meshes import heat
+from spikewright.report.meshes import _window, cores_in_use, heat
 from spikewright.report.result import Layout, Row, Score
 from spikewright.substrates.base import Costs
 
@@ -83,3 +83,38 @@ def test_without_maps_there_is_no_figure() -> None:
     assert heat(row(Costs("chip", "quick")), LAYOUT) == []
     assert heat(row(), LAYOUT) == []
     assert heat(row(replace(COSTS, links={}, cores={"x": np.ones(9)})), LAYOUT) == []
+
+
+def test_of_a_large_mesh_what_is_in_use_is_drawn() -> None:
+    layout = Layout((64, 64), ((3, 60), (5, 63)), (0.5, 0.1), ("a", "b"))
+    load = np.zeros((64, 64, 4))
+    load[6, 63, 0] = 1.0
+    costs = Costs(
+        "chip", "quick", cores={"synaptic events": np.array([4, 7])}, links={"packets": load}
+    )
+    window = _window(layout, load)
+    # a margin of one tile, and no tile beyond the mesh
+    assert (window.left, window.right, window.top, window.bottom) == (2, 8, 59, 64)
+    (drawing,) = heat(row(costs), layout)
+    placed = cores_in_use(row(costs), layout)
+    for made in (drawing, placed):
+        assert made.caption.endswith(" The rest of the 64 by 64 tiles is empty.")
+        # one polygon or line per tile of the window, not 4096
+        assert made.svg.count("<path") < 200
+    assert "2 cores in use on a mesh of 64 by 64" in placed.alternative
+    small = Layout((3, 2), ((1, 1),), (0.5,), ("a",))
+    assert _window(small).told == ""
+
+
+def test_links_that_carry_nothing_are_not_drawn() -> None:
+    layout = Layout((8, 8), ((0, 0),), (0.5,), ("a",))
+    costs = Costs(
+        "chip",
+        "quick",
+        cores={"synaptic events": np.array([4])},
+        links={"packets": np.zeros((8, 8, 4))},
+    )
+    (drawing,) = heat(row(costs), layout)
+    assert "No packets between cores." in drawing.caption
+    assert "packets: none, no spike leaves its core" in drawing.alternative
+    assert "packets on links" not in drawing.svg

@@ -24,7 +24,7 @@ def begin(t: Any, sample: int, part: int, k: int, steps: int) -> None:
     depth = t[at.DEPTH]
     counts = view(t[at.COUNTS] + 8 * (sample * t[at.PARTS] + part) * depth, depth, np.int64)
     for s in range(steps):
-        counts[(k + s) % depth] = 0
+        counts[(k + s) & (depth - 1)] = 0
 
 
 @_compiled
@@ -33,7 +33,7 @@ def find(
 ) -> None:
     """Append the neurons of a block that fired to the list of step k; note states that are not finite."""
     depth, room = t[at.DEPTH], t[at.ROOM]
-    row = (sample * t[at.PARTS] + part) * depth + k % depth
+    row = (sample * t[at.PARTS] + part) * depth + (k & (depth - 1))
     counts = view(t[at.COUNTS] + 8 * row, 1, np.int64)
     found = counts[0]
     listed = view(t[at.SPIKES] + 4 * row * room, room, np.int32)
@@ -62,7 +62,7 @@ def find_values(
 ) -> None:
     """Append the neurons of a block that sent something, and what they sent."""
     depth, room = t[at.DEPTH], t[at.ROOM]
-    row = (sample * t[at.PARTS] + part) * depth + k % depth
+    row = (sample * t[at.PARTS] + part) * depth + (k & (depth - 1))
     counts = view(t[at.COUNTS] + 8 * row, 1, np.int64)
     found = counts[0]
     listed = view(t[at.SPIKES] + 4 * row * room, room, np.int32)

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from spikewright.engines.cpu_population import CpuPopulation
 
 DEPTH = 8
-"""Steps whose lists are kept; one is needed."""
+"""Steps whose lists are kept, a power of two; one is needed."""
 
 
 class CpuDriven:

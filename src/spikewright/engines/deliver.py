@@ -98,7 +98,7 @@ def advance(table, sample, part, worker, k, steps):
 """
 _SPIKES = """\
     for source_part in range(t[at.PRE_PARTS]):
-        unit = (sample * t[at.PRE_PARTS] + source_part) * depth + k % depth
+        unit = (sample * t[at.PRE_PARTS] + source_part) * depth + (k & (depth - 1))
         n = view(t[at.PRE_COUNTS] + 8 * unit, 1, int64)[0]
         spikes = view(t[at.PRE_SPIKES] + 4 * unit * room, n, int32)
 """

@@ -13,9 +13,10 @@ import sys
 from typing import Any
 
 from llvmlite import ir
-from numba import carray, njit, types
+from numba import njit, types
 from numba.core import cgutils
 from numba.extending import intrinsic
+from numba.np.arrayobj import populate_array
 
 _intrinsic: Any = intrinsic
 _types: Any = types
@@ -30,19 +31,26 @@ _I64 = ir.IntType(64)
 
 
 @_intrinsic
-def _pointer(context: Any, address: Any, kind: Any) -> Any:
-    signature = _types.CPointer(kind.dtype)(types.int64, kind)
+def view(context: Any, address: Any, n: Any, kind: Any) -> Any:
+    """Return the 1-d array of `n` numbers of a NumPy type at an address."""
+    found = _types.Array(kind.dtype, 1, "C")
+    signature = found(types.int64, types.int64, kind)
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        return builder.inttoptr(arguments[0], context.get_value_type(signature.return_type))
+        number = context.get_data_type(kind.dtype)
+        size = context.get_constant(_types.intp, context.get_abi_sizeof(number))
+        array = context.make_array(found)(context, builder)
+        populate_array(
+            array,
+            data=builder.inttoptr(arguments[0], number.as_pointer()),
+            shape=_tools.pack_array(builder, [arguments[1]]),
+            strides=_tools.pack_array(builder, [size]),
+            itemsize=size,
+            meminfo=None,
+        )
+        return array._getvalue()
 
     return signature, generate
-
-
-@njit(nogil=True)
-def view(address: int, n: int, kind: Any) -> Any:
-    """Return the 1-d array of `n` numbers of a NumPy type at an address."""
-    return carray(_pointer(address, kind), n)
 
 
 @_intrinsic

@@ -350,7 +350,7 @@ class _RuleWriter:
             "depth, room, parts = t[at.PRE_DEPTH], t[at.PRE_ROOM], t[at.PRE_PARTS]",
             "for emitted in range(max(0, k - t[at.R_LONGEST]), k - t[at.R_SHORTEST] + 1):",
             "    for source_part in range(parts):",
-            "        unit = (sample * parts + source_part) * depth + emitted % depth",
+            "        unit = (sample * parts + source_part) * depth + (emitted & (depth - 1))",
             "        n = view(t[at.PRE_COUNTS] + 8 * unit, 1, int64)[0]",
             "        spikes = view(t[at.PRE_SPIKES] + 4 * unit * room, n, int32)",
         ]
@@ -441,7 +441,8 @@ class _RuleWriter:
         body = [*self.setup(), *self.constants(), *peaks]
         if event and rule.post_event is None:
             body += [
-                "unit = (sample * t[at.R_POST_PARTS] + part) * t[at.R_POST_DEPTH] + k % t[at.R_POST_DEPTH]",
+                "unit = (sample * t[at.R_POST_PARTS] + part) * t[at.R_POST_DEPTH]"
+                " + (k & (t[at.R_POST_DEPTH] - 1))",
                 "n = view(t[at.R_POST_COUNTS] + 8 * unit, 1, int64)[0]",
                 "spikes = view(t[at.R_POST_SPIKES] + 4 * unit * t[at.R_POST_ROOM], n, int32)",
                 "for h in range(n):",

@@ -6,6 +6,7 @@ Heat maps: cividis, which reads the same in gray.
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -28,11 +29,9 @@ def cores_in_use(row: Row, layout: Layout) -> Drawing:
     from matplotlib.patches import Rectangle
 
     name = "mesh-" + re.sub(r"\W+", "-", row.label).strip("-")
-    columns = layout.mesh[0]
-    rows = layout.mesh[1] if len(layout.mesh) > 1 else 1
-    tiles: dict[tuple[int, int], list[int]] = {}
-    for core, place in enumerate(layout.position):
-        tiles.setdefault((place[0], place[1] if len(place) > 1 else 0), []).append(core)
+    window = _window(layout)
+    columns, rows = window.wide, window.high
+    tiles = _tiles(layout)
     side = 2 if max(len(c) for c in tiles.values()) > 1 else 1
     while side * side < max(len(c) for c in tiles.values()):
         side += 1
@@ -40,9 +39,9 @@ def cores_in_use(row: Row, layout: Layout) -> Drawing:
     figure = new_figure(7.2, height + 0.4)
     axes = figure.subplots()
     scale = mpl.colormaps["cividis"]
-    for x in range(columns):
-        for y in range(rows):
-            axes.add_patch(Rectangle((x, y), 0.94, 0.94, fc="#F2F2F2", ec="#BBBBBB", lw=0.6))
+    for x in range(window.left, window.right):
+        for y in range(window.top, window.bottom):
+            axes.add_patch(Rectangle((x, y), 0.94, 0.94, fc=EMPTY, ec="#BBBBBB", lw=0.6))
     lines = []
     for (x, y), cores in tiles.items():
         for slot, core in enumerate(cores):
@@ -61,13 +60,16 @@ def cores_in_use(row: Row, layout: Layout) -> Drawing:
                     color="black" if load > 0.5 else "white",
                 )
             lines.append((str(core), f"({x}, {y})", f"{100 * load:.1f} %", layout.binding[core]))
-    axes.set_xlim(-0.06, columns)
-    axes.set_ylim(rows, -0.06)
+    axes.set_xlim(window.left - 0.06, window.right)
+    axes.set_ylim(window.bottom, window.top - 0.06)
     axes.set_aspect("equal")
     axes.set_xlabel("mesh x")
     axes.set_ylabel("mesh y")
-    for axis, n in ((axes.xaxis, columns), (axes.yaxis, rows)):
-        shown = range(0, n, max(1, n // 16))
+    for axis, first, end in (
+        (axes.xaxis, window.left, window.right),
+        (axes.yaxis, window.top, window.bottom),
+    ):
+        shown = range(first, end, max(1, (end - first) // 16))
         axis.set_ticks([i + 0.47 for i in shown], [str(i) for i in shown])
     figure.colorbar(
         mpl.cm.ScalarMappable(mpl.colors.Normalize(0, 100), scale),
@@ -75,14 +77,16 @@ def cores_in_use(row: Row, layout: Layout) -> Drawing:
         label="fullest limit of a core (%)",
         shrink=0.8,
     )
+    wide, high = _size(layout)
     alternative = (
-        f"Placement on {row.label}: {len(layout.position)} cores in use on a mesh of {columns} by {rows}; "
+        f"Placement on {row.label}: {len(layout.position)} cores in use on a mesh of {wide} by {high}; "
         f"the fullest uses {100 * max(layout.load, default=0):.0f} % of a limit."
     )
     return Drawing(
         name,
         f"Placement on {row.label}",
-        "One square per core in use (numbers: percent of its fullest limit); empty tiles are light.",
+        "One square per core in use (numbers: percent of its fullest limit); empty tiles are light."
+        + window.told,
         alternative,
         to_svg(figure, name, alternative),
         ("core", "tile (x, y)", "load", "limit that binds"),
@@ -105,8 +109,11 @@ def heat_of(label: str, costs: Costs, layout: Layout) -> Drawing | None:
         if len(v) == len(layout.position)
     }
     links = {n: np.asarray(v, np.float64) for n, v in costs.links.items() if np.ndim(v) == 3}
+    quiet = [n for n, v in links.items() if not v.any()]
+    links = {n: v for n, v in links.items() if n not in quiet}
     if not cores and not links:
         return None
+    window = _window(layout, *links.values())
     import matplotlib as mpl
     from matplotlib.ticker import FuncFormatter
 
@@ -114,7 +121,7 @@ def heat_of(label: str, costs: Costs, layout: Layout) -> Drawing | None:
     columns = min(panels, 2)
     wide, high = _size(layout)
     down = -(-panels // columns)
-    figure = new_figure(7.2, min(9.0, max(2.0, 3.0 * high / wide + 0.7) * down))
+    figure = new_figure(7.2, min(9.0, max(2.0, 3.0 * window.high / window.wide + 0.7) * down))
     grid = figure.subplots(down, columns, squeeze=False).ravel()
     for axes in grid[panels:]:
         axes.set_axis_off()
@@ -138,8 +145,10 @@ def heat_of(label: str, costs: Costs, layout: Layout) -> Drawing | None:
         if name in links and is_drawn:
             _draw_links(axes, values, scale, norm)
         axes.set_title(f"{name} on links" if name in links else name, loc="left", fontsize=9)
-        axes.set_xticks(range(0, wide, max(1, wide // 8)))
-        axes.set_yticks(range(0, high, max(1, high // 8)))
+        axes.set_xlim(window.left - 0.5, window.right - 0.5)
+        axes.set_ylim(window.bottom - 0.5, window.top - 0.5)
+        axes.set_xticks(range(window.left, window.right, max(1, window.wide // 8)))
+        axes.set_yticks(range(window.top, window.bottom, max(1, window.high // 8)))
         # the name is bound now: the ticks are written when the figure is
         ticks = FuncFormatter(lambda value, _, name=name: _number(name, value))
         figure.colorbar(mpl.cm.ScalarMappable(norm, scale), ax=axes, shrink=0.8, format=ticks)
@@ -152,6 +161,7 @@ def heat_of(label: str, costs: Costs, layout: Layout) -> Drawing | None:
         told.append(
             f"{kind}: {values.max(initial=0.0):.4g} on the busiest link, {values.sum():.4g} in all"
         )
+    told += [f"{kind}: none, no spike leaves its core" for kind in quiet]
     alternative = f"Where a run on {label} spends: " + "; ".join(told) + "."
     lines = tuple(
         (
@@ -164,12 +174,59 @@ def heat_of(label: str, costs: Costs, layout: Layout) -> Drawing | None:
     return Drawing(
         name,
         f"Heat maps of {label}, price list {costs.preset}",
-        "Per inference, core by core and link by link; tiles without a core in use are light.",
+        f"Per inference, core by core{' and link by link' if links else ''}; tiles without a core in use are light."
+        + "".join(f" No {kind} between cores." for kind in quiet)
+        + window.told,
         alternative,
         to_svg(figure, name, alternative),
         ("core", "tile", *cores),
         lines,
     )
+
+
+@dataclass(frozen=True)
+class _Window:
+    """The part of a mesh that is drawn: tiles left..right - 1, top..bottom - 1; what to say of the rest."""
+
+    left: int
+    right: int
+    top: int
+    bottom: int
+    told: str
+
+    @property
+    def wide(self) -> int:
+        return self.right - self.left
+
+    @property
+    def high(self) -> int:
+        return self.bottom - self.top
+
+
+def _window(layout: Layout, *links: NDArray[np.float64]) -> _Window:
+    """Return what is in use of a mesh, with a margin of a tile; all of it where that is most of it."""
+    wide, high = _size(layout)
+    used = np.zeros((wide, high), bool)
+    for x, y in _tiles(layout):
+        used[x, y] = True
+    for load in links:
+        if load.shape[:2] == used.shape:
+            used |= load.any(axis=2)
+    (left, right), (top, bottom) = (
+        (max(0, int(where.min()) - 1), min(size, int(where.max()) + 2))
+        for where, size in ((np.flatnonzero(used.any(axis=1 - a)), used.shape[a]) for a in (0, 1))
+    )
+    if 2 * (right - left) * (bottom - top) > wide * high:
+        return _Window(0, wide, 0, high, "")
+    return _Window(left, right, top, bottom, f" The rest of the {wide} by {high} tiles is empty.")
+
+
+def _tiles(layout: Layout) -> dict[tuple[int, int], list[int]]:
+    """Return the cores in use of each tile that has some."""
+    tiles: dict[tuple[int, int], list[int]] = {}
+    for core, place in enumerate(layout.position):
+        tiles.setdefault((place[0], place[1] if len(place) > 1 else 0), []).append(core)
+    return tiles
 
 
 def _size(layout: Layout) -> tuple[int, int]:
@@ -180,9 +237,7 @@ def _size(layout: Layout) -> tuple[int, int]:
 def _of_cores(layout: Layout, values: NDArray[Any]) -> NDArray[np.float64]:
     """Return an image with a square of pixels per tile and a pixel per core; NaN where there is no core in use."""
     wide, high = _size(layout)
-    tiles: dict[tuple[int, int], list[int]] = {}
-    for core, place in enumerate(layout.position):
-        tiles.setdefault((place[0], place[1] if len(place) > 1 else 0), []).append(core)
+    tiles = _tiles(layout)
     most = max(len(cores) for cores in tiles.values())
     side = int(np.ceil(np.sqrt(most)))
     image = np.full((high * side, wide * side), np.nan)

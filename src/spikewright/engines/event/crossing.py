@@ -20,18 +20,16 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from numba import njit
-
 from spikewright.engines.event.spectrum import PLAIN, SINE
+from spikewright.engines.event.table import compiled
 
-_compiled = njit(cache=True, nogil=True, error_model="numpy", fastmath=False)
 STEPS = 100_000
 """Steps of one search; what needs more is not found, and said so."""
 NOISE = 4.0 * 2.0**-53
 """Rounding of f, relative to the sum of the sizes of its terms."""
 
 
-@_compiled
+@compiled
 def _largest(power: int, rho: float, s: float) -> float:
     """Return the largest t^power exp(rho t) for t >= s, where rho <= 0."""
     if power == 0:
@@ -42,7 +40,7 @@ def _largest(power: int, rho: float, s: float) -> float:
     return t**power * math.exp(rho * t)
 
 
-@_compiled
+@compiled
 def first_crossing(
     c: Any, rho: Any, omega: Any, power: Any, kind: Any, begin: int, end: int, level: float
 ) -> float:

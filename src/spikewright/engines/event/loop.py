@@ -26,7 +26,6 @@ import math
 from typing import Any
 
 import numpy as np
-from numba import njit
 
 from spikewright.engines.event.crossing import first_crossing
 from spikewright.engines.event.queue import (
@@ -153,6 +152,7 @@ from spikewright.engines.event.table import (
     W_WEIGHT_AT,
     W_WEIGHT_STEP,
     WIDEST,
+    compiled,
     flag,
     real,
     short,
@@ -160,8 +160,6 @@ from spikewright.engines.event.table import (
     word,
 )
 from spikewright.engines.kernels import draw
-
-_compiled = njit(cache=True, nogil=True, error_model="numpy", fastmath=False)
 
 LINEAR, SMOOTH, PASSING, UNIT, POISSON = 0, 1, 2, 3, 4
 """Kinds of populations: closed form; integrated; values pass through; fires where what arrives is above; Poisson."""
@@ -184,7 +182,7 @@ NEAR = 1e-9
 # -- one neuron ------------------------------------------------------------------------------------------
 
 
-@_compiled
+@compiled
 def _flow(
     net: Any, begin: int, end: int, ns: int, nz: int, z: Any, at: int, t: float, out: Any
 ) -> None:
@@ -208,7 +206,7 @@ def _flow(
             m += nz
 
 
-@_compiled
+@compiled
 def _carry(net: Any, g: int, t: float) -> None:
     """Put the state of neuron g at time t, not before that of its z, into the scratch `y`."""
     p = whole(net, C_OF)[g]
@@ -269,7 +267,7 @@ def _carry(net: Any, g: int, t: float) -> None:
             )
 
 
-@_compiled
+@compiled
 def advance(net: Any, g: int, t: float) -> None:
     """Bring neuron g to time t."""
     if real(net, N_SINCE)[g] >= t:
@@ -281,13 +279,13 @@ def advance(net: Any, g: int, t: float) -> None:
     real(net, N_SINCE)[g] = t
 
 
-@_compiled
+@compiled
 def _expect(net: Any, g: int, t: float) -> None:
     """Say that neuron g does something by itself at t."""
     set_time(whole(net, N_ORDER), whole(net, N_WHERE), real(net, N_KEY), whole(net, N_SIZE), g, t)
 
 
-@_compiled
+@compiled
 def _above(net: Any, g: int) -> bool:
     """Whether the threshold holds for the state as it is."""
     p = whole(net, C_OF)[g]
@@ -312,7 +310,7 @@ def _above(net: Any, g: int) -> bool:
     return bool(real(net, N_OUT)[0] > 0.5)
 
 
-@_compiled
+@compiled
 def _is_calm(net: Any, g: int) -> bool:
     """Whether a linear neuron is below its threshold and stays there, by a bound that is quick to find; it may be so
     where this says no.
@@ -340,7 +338,7 @@ def _is_calm(net: Any, g: int) -> bool:
     return bool(now < 0.0 and most < 0.0)
 
 
-@_compiled
+@compiled
 def predict(net: Any, g: int, t: float) -> int:
     """Say when neuron g, which is of time t, next does something by itself."""
     p = whole(net, C_OF)[g]
@@ -404,7 +402,7 @@ def predict(net: Any, g: int, t: float) -> int:
     return FINE
 
 
-@_compiled
+@compiled
 def _look_ahead(net: Any, g: int, t: float) -> int:
     """Take one step of a smooth neuron ahead of time; its end, or the crossing in it, is when it does something."""
     p = whole(net, C_OF)[g]
@@ -486,7 +484,7 @@ def _look_ahead(net: Any, g: int, t: float) -> int:
 # -- what reaches neurons -------------------------------------------------------------------------------
 
 
-@_compiled
+@compiled
 def _touch(net: Any, g: int) -> None:
     if not flag(net, N_MARK)[g]:
         p = whole(net, C_OF)[g]
@@ -495,7 +493,7 @@ def _touch(net: Any, g: int) -> None:
         whole(net, N_N_TOUCHED)[p] += 1
 
 
-@_compiled
+@compiled
 def _reach(net: Any, g: int, slot: int, held: bool, ends: bool, amount: float, t: float) -> None:
     """Let an amount reach one neuron: added to a state, passed on, or held at a port until it ends."""
     p = whole(net, C_OF)[g]
@@ -518,7 +516,7 @@ def _reach(net: Any, g: int, slot: int, held: bool, ends: bool, amount: float, t
     _touch(net, g)
 
 
-@_compiled
+@compiled
 def _row_at_once(net: Any, q: int, s: int, end: int, value: float, t: float) -> None:
     """Let synapses onto states of linear neurons arrive: as `_reach`, with everything found once; who stays calm is not
     looked at again.
@@ -540,7 +538,7 @@ def _row_at_once(net: Any, q: int, s: int, end: int, value: float, t: float) -> 
     fires = flag(net, C_FIRES)[p]
     wide = net[WIDEST]
     for i in range(s, end):
-        g = target[i]
+        g = np.int64(target[i])
         amount = value * weight[w_at + w_step * i]
         if amount == 0.0:
             continue
@@ -616,7 +614,7 @@ def _row_at_once(net: Any, q: int, s: int, end: int, value: float, t: float) -> 
         _touch(net, g)
 
 
-@_compiled
+@compiled
 def _row(
     net: Any,
     heap: Any,
@@ -642,7 +640,7 @@ def _row(
     while s < end and (d_step == 0 or real(net, W_DELAY)[d_at + s - origin] == late):
         amount = value * real(net, W_WEIGHT)[w_at + w_step * (s - origin)]
         if amount != 0.0:
-            _reach(net, short(net, W_TARGET)[s], slot, held, ends, amount, t)
+            _reach(net, np.int64(short(net, W_TARGET)[s]), slot, held, ends, amount, t)
         s += 1
     if ends:
         return heap
@@ -654,7 +652,7 @@ def _row(
     return heap
 
 
-@_compiled
+@compiled
 def _send(
     net: Any,
     heap: Any,
@@ -686,7 +684,7 @@ def _send(
     return heap
 
 
-@_compiled
+@compiled
 def _note(net: Any, spikes: Any, g: int, value: float, t: float) -> Any:
     """Keep a spike; return the lists, made longer where they were full."""
     times, neurons, values = spikes
@@ -700,7 +698,7 @@ def _note(net: Any, spikes: Any, g: int, value: float, t: float) -> Any:
     return times, neurons, values
 
 
-@_compiled
+@compiled
 def _fire(net: Any, g: int, t: float) -> float:
     """Reset neuron g, which fires at t; return what it sends."""
     p = whole(net, C_OF)[g]
@@ -751,7 +749,7 @@ def _fire(net: Any, g: int, t: float) -> float:
     return float(value)
 
 
-@_compiled
+@compiled
 def _discharge(
     net: Any,
     heap: Any,
@@ -784,7 +782,7 @@ def _discharge(
 # -- Poisson processes --------------------------------------------------------------------------------------
 
 
-@_compiled
+@compiled
 def next_point(net: Any, u: int, sample: int) -> float:
     """Return the next time of a Poisson process, and keep where it stands.
 
@@ -806,7 +804,7 @@ def next_point(net: Any, u: int, sample: int) -> float:
         real(net, P_TIME)[u] = whole(net, P_BLOCK)[u] * real(net, P_SPAN)[u]
 
 
-@_compiled
+@compiled
 def start_points(net: Any, heap: Any, size: Any, sample: int, t: float) -> Any:
     """Enter the first time of every process that is not before t."""
     for u in range(net[PROCESSES]):
@@ -823,7 +821,7 @@ def start_points(net: Any, heap: Any, size: Any, sample: int, t: float) -> Any:
 # -- the network -----------------------------------------------------------------------------------------
 
 
-@_compiled
+@compiled
 def _instant(
     net: Any,
     heap: Any,
@@ -918,7 +916,7 @@ def _instant(
             return heap, spikes, place, ENDLESS
 
 
-@_compiled
+@compiled
 def _sample(net: Any, k: int, t: float) -> None:
     """Take the rows of step k, whose end is t."""
     for r in range(net[RECORDS]):
@@ -941,7 +939,7 @@ def _sample(net: Any, k: int, t: float) -> None:
             place += ns
 
 
-@_compiled
+@compiled
 def window(
     net: Any,
     heap: Any,
@@ -1001,7 +999,7 @@ def window(
             return heap, spikes, status, t
 
 
-@_compiled
+@compiled
 def carry_all(net: Any, t: float) -> Any:
     """Return z of all neurons at time t; nothing is changed."""
     z = real(net, N_Z)[: net[PLACES]].copy()

@@ -10,9 +10,8 @@ import math
 from typing import Any
 
 import numpy as np
-from numba import njit
 
-_compiled = njit(cache=True, nogil=True, error_model="numpy", fastmath=False)
+from spikewright.engines.event.table import compiled
 
 # -- what is to happen -----------------------------------------------------------------------------------
 # an entry is a place in arrays: time, number, kind, four whole numbers and two real ones; `heap` holds places
@@ -28,14 +27,14 @@ def agenda(room: int) -> tuple[Any, ...]:
     return places, np.zeros((room, 3)), np.zeros((room, 5), np.int64)
 
 
-@_compiled
+@compiled
 def _before(real: Any, whole: Any, a: int, b: int) -> bool:
     if real[a, TIME] != real[b, TIME]:
         return bool(real[a, TIME] < real[b, TIME])
     return bool(whole[a, NUMBER] < whole[b, NUMBER])
 
 
-@_compiled
+@compiled
 def push(
     heap: Any,
     size: Any,
@@ -74,7 +73,7 @@ def push(
     return places, real, whole
 
 
-@_compiled
+@compiled
 def pop(heap: Any, size: Any) -> int:
     """Take the first entry away and return its place, which is valid until the next `push`."""
     places, real, whole = heap
@@ -98,7 +97,7 @@ def pop(heap: Any, size: Any) -> int:
     return int(first)
 
 
-@_compiled
+@compiled
 def first_time(heap: Any, size: Any) -> float:
     """Return the time of the first entry, or infinity."""
     if size[N] == 0:
@@ -109,12 +108,12 @@ def first_time(heap: Any, size: Any) -> float:
 # -- who fires next --------------------------------------------------------------------------------------
 
 
-@_compiled
+@compiled
 def _sooner(key: Any, a: int, b: int) -> bool:
     return bool(key[a] < key[b] or (key[a] == key[b] and a < b))
 
 
-@_compiled
+@compiled
 def set_time(order: Any, where: Any, key: Any, size: Any, g: int, time: float) -> None:
     """Give neuron g a time; infinity takes it out. `where[g]` is its place in `order`, or -1."""
     n = size[2]

@@ -17,11 +17,9 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from numba import njit
-
+from spikewright.engines.event.table import compiled
 from spikewright.engines.intrinsics import address_of, invoke
 
-_compiled = njit(cache=True, nogil=True, error_model="numpy", fastmath=False)
 RATES, MARGIN, FIRES, RESET, OUTPUT = 0, 1, 2, 3, 4
 """What the kernel of a model is asked for."""
 GROW, SHRINK, SAFETY = 5.0, 0.2, 0.9
@@ -30,7 +28,7 @@ PROBES = 4
 """Points within a step at which the threshold is looked at."""
 
 
-@_compiled
+@compiled
 def ask(
     kernel: int, what: int, z: Any, at: int, own: Any, own_at: int, out: Any, place: int
 ) -> None:
@@ -38,7 +36,7 @@ def ask(
     invoke(kernel, address_of(out, place), what, address_of(z, at), address_of(own, own_at), 0, 0)
 
 
-@_compiled
+@compiled
 def _rates(
     kernel: int,
     y: Any,
@@ -58,7 +56,7 @@ def _rates(
                 k[place + i] = 0.0
 
 
-@_compiled
+@compiled
 def rk_step(
     kernel: int,
     y: Any,
@@ -127,7 +125,7 @@ def rk_step(
         )
 
 
-@_compiled
+@compiled
 def attempt(
     kernel: int,
     y: Any,
@@ -180,13 +178,13 @@ def attempt(
     return 0.0, 0.0
 
 
-@_compiled
+@compiled
 def _fires(kernel: int, y: Any, own: Any, own_at: int, out: Any) -> bool:
     ask(kernel, FIRES, y, 0, own, own_at, out, 0)
     return bool(out[0] > 0.5)
 
 
-@_compiled
+@compiled
 def crossing(
     kernel: int,
     y: Any,

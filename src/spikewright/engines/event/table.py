@@ -11,12 +11,25 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 import numpy as np
-from numba import njit
+from numba import njit, types
 from numpy.typing import NDArray
 
 from spikewright.engines.intrinsics import view
 
-_compiled = njit(nogil=True, error_model="numpy", fastmath=False)
+
+def compiled(function: Any) -> Any:
+    """Return a function as machine code, made once whatever constants others call it with, not once for each."""
+    made: Any = njit(cache=True, nogil=True, error_model="numpy", fastmath=False)(function)
+    template = made.get_call_template
+
+    def without_literals(arguments: Any, named: Any) -> Any:
+        plain = {name: types.unliteral(kind) for name, kind in named.items()}
+        return template(tuple(map(types.unliteral, arguments)), plain)
+
+    made.get_call_template = without_literals
+    return made
+
+
 LONG = 1 << 60
 """Length of the views, whose bounds nobody checks."""
 
@@ -99,31 +112,31 @@ MOST, WIDEST, PROCESSES, POPULATIONS, ENTERING, RECORDS, NEURONS, PLACES = range
 ENTRIES = 101
 
 
-@_compiled
+@compiled
 def real(net: Any, i: int) -> Any:
     """Return the float64 array at a place of the table."""
     return view(net[i], LONG, np.float64)
 
 
-@_compiled
+@compiled
 def whole(net: Any, i: int) -> Any:
     """Return the int64 array at a place of the table."""
     return view(net[i], LONG, np.int64)
 
 
-@_compiled
+@compiled
 def short(net: Any, i: int) -> Any:
     """Return the int32 array at a place of the table."""
     return view(net[i], LONG, np.int32)
 
 
-@_compiled
+@compiled
 def flag(net: Any, i: int) -> Any:
     """Return the array of truth values at a place of the table."""
     return view(net[i], LONG, np.bool_)
 
 
-@_compiled
+@compiled
 def word(net: Any, i: int) -> Any:
     """Return the uint64 array at a place of the table."""
     return view(net[i], LONG, np.uint64)
