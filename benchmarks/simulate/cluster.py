@@ -418,10 +418,10 @@ def hearing() -> float:
 
 
 @njit(nogil=True)  # type: ignore[untyped-decorator]
-def meet_often(rounds: Any, rank: int, number: int, n: int) -> None:
+def meet_often(rounds: Any, rank: int, number: int, n: int, spins: int) -> None:
     """Take part in rounds number + 1 .. number + n."""
     for i in range(n):
-        meet(rounds, rank, number + 1 + i)
+        meet(rounds, rank, number + 1 + i, spins)
 
 
 def exchange_process() -> None:
@@ -445,7 +445,7 @@ def exchange_process() -> None:
     for _ in range(20):
         comm.Barrier()
         began = time.perf_counter()
-        meet_often(memory_of_all.rounds, comm.Get_rank(), number, 1000)
+        meet_often(memory_of_all.rounds, comm.Get_rank(), number, 1000, memory_of_all.spins)
         best = min(best, (time.perf_counter() - began) / 1000)
         number += 1000
     rows["shared"] = best

@@ -5,7 +5,7 @@ integers and addresses of arrays. The loop that calls them (`engines/loop.py`) i
 Addresses are int64; whoever makes a table keeps its arrays alive.
 """
 
-# mypy: disable-error-code="untyped-decorator,attr-defined,call-overload"
+# mypy: disable-error-code="untyped-decorator,attr-defined,call-overload,no-untyped-call"
 
 from __future__ import annotations
 

@@ -121,7 +121,7 @@ class Ranks:
         """Send `out`, a message that fits, to all; return the messages of all ranks, as far as they fit."""
         if self.shared is not None:
             sent = int(self.out[WORDS])
-            meet(self.shared.rounds, self.rank, self.rounds + 1)
+            meet(self.shared.rounds, self.rank, self.rounds + 1, self.shared.spins)
             self.passed(1, sent)
             return self.inbox
         self._wait(*self._call("allgather", self.out, self.inbox))

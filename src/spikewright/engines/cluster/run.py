@@ -30,7 +30,7 @@ from spikewright.engines.cluster.turn import (
 from spikewright.engines.cpu_run import FIRST_CHUNK, CpuRun
 from spikewright.engines.engine import Prepared, Request
 
-LONGEST_CHUNK = 4096
+LONGEST_CHUNK = 16384
 """Steps after which what was recorded is taken from the kernels' lists, at most."""
 BROKEN = 5
 """Numbers that say which state is not finite: whether one is, its population, step, sample and neuron."""
@@ -101,7 +101,7 @@ class ClusterRun:
             if ranks.shared is not None and found is ranks.inbox:
                 place[PASSED] = place[SENT] = 0
                 memory = ranks.shared
-                turns(*fixed, memory.rounds, memory.words, ranks.rounds, end, place)
+                turns(*fixed, memory.rounds, memory.words, memory.spins, ranks.rounds, end, place)
                 ranks.passed(int(place[PASSED]), int(place[SENT]))
                 found = ranks.inbox
                 message = found[ranks.rank, : found[ranks.rank, WORDS]]

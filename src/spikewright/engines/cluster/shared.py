@@ -9,16 +9,19 @@ reads: who writes for round n + 2 has seen all in round n + 1, and they had done
 
 from __future__ import annotations
 
+import os
 import sys
 from typing import Any
 
 import numpy as np
 from numba import njit, types
 
-from spikewright.engines.intrinsics import SPINS, atomic_load, atomic_store
+from spikewright.engines.intrinsics import atomic_load, atomic_store
 
 LINE = 8
 """Numbers of 64 bits on a cache line."""
+FEW, MANY = 100, 30_000
+"""How often a rank looks before it gives its core away: where others wait for a core, and where each has its own."""
 _yield: Any = types.ExternalFunction("sched_yield", types.int32())
 
 
@@ -32,6 +35,13 @@ def is_one_machine(comm: Any) -> bool:
     here = int(node.Get_size())
     node.Free()
     return here == int(comm.Get_size())
+
+
+def cores() -> int:
+    """Return how many cores this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 class Shared:
@@ -48,10 +58,12 @@ class Shared:
     ----------
     rounds : int64, (size * LINE,)
     words : uint32, (2, size, room)
+    spins : how often to look whether others have come before the core is given away
     """
 
     def __init__(self, comm: Any, size: int, rank: int, room: int, number: int) -> None:
         self._window: Any = None
+        self.spins = MANY if size <= cores() else FEW
         head = 8 * LINE * size
         n_bytes = head + 8 * size * room
         if comm is None:
@@ -75,12 +87,12 @@ class Shared:
 
 
 @njit(nogil=True, cache=True)
-def meet(rounds: Any, rank: int, number: int) -> None:
-    """Say that this rank is in a round, and return when all are: spin briefly, then give the core away."""
+def meet(rounds: Any, rank: int, number: int, spins: int) -> None:
+    """Say that this rank is in a round, and return when all are: look `spins` times, then give the core away."""
     atomic_store(rounds, rank * LINE, number)
     for r in range(len(rounds) // LINE):
         tries = 0
         while atomic_load(rounds, r * LINE) < number:
             tries += 1
-            if tries > SPINS:
+            if tries > spins:
                 _yield()

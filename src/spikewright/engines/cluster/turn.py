@@ -93,6 +93,7 @@ def turns(
     sync: Any,
     rounds: Any,
     words: Any,
+    spins: int,
     number: int,
     end: int,
     place: Any,
@@ -112,6 +113,6 @@ def turns(
         if place[LAST_STEPS] == 0 or n == ODD or n > words.shape[2]:
             return
         if words.shape[1] > 1:
-            meet(rounds, rank, now + 1)
+            meet(rounds, rank, now + 1, spins)
             place[PASSED] += 1
             place[SENT] += n

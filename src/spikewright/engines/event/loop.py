@@ -343,7 +343,7 @@ def predict(net: Any, g: int, t: float) -> int:
     """Say when neuron g, which is of time t, next does something by itself."""
     p = whole(net, C_OF)[g]
     if whole(net, C_KIND)[p] == SMOOTH:
-        return _look_ahead(net, g, t)
+        return int(_look_ahead(net, g, t))
     if not flag(net, C_FIRES)[p]:
         return FINE
     ns, nz, at = whole(net, C_NS)[p], whole(net, C_NZ)[p], whole(net, C_AT)[g]

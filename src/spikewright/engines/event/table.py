@@ -4,7 +4,7 @@ One table in place of ninety arguments: every function of the loop takes it, and
 fills a table keeps its arrays alive.
 """
 
-# mypy: disable-error-code="untyped-decorator"
+# mypy: disable-error-code="untyped-decorator,no-untyped-call"
 
 from __future__ import annotations
 
