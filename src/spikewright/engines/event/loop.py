@@ -159,6 +159,7 @@ from spikewright.engines.event.table import (
     whole,
     word,
 )
+from spikewright.engines.intrinsics import prefetch
 from spikewright.engines.kernels import draw
 
 LINEAR, SMOOTH, PASSING, UNIT, POISSON = 0, 1, 2, 3, 4
@@ -167,10 +168,12 @@ ROW, ROW_ENDS, POINT, POINT_ENDS = 0, 1, 2, 3
 """Kinds of entries in the agenda: a row's spike arrives, or has been held for a step; likewise a Poisson process's."""
 ADD, SET, CHECK = 0, 1, 2
 """What comes from outside: add to a state, or to what passes; set what is held; look at the neuron."""
-FINE, ENDLESS, UNSOLVED, NOT_FINITE = 0, 1, 2, 3
-"""How a window ended."""
+FINE, ENDLESS, UNSOLVED, NOT_FINITE, SENDS = 0, 1, 2, 3, 4
+"""How a window ended; or a neuron sends something, and the window goes on."""
 LAST = 1 << 30
 """Behind every population: what is sent without delay goes through the agenda."""
+AHEAD = 8
+"""Synapses of a row between what is asked for and what is dealt with."""
 REPEATS = 1000
 """Spikes of one neuron, and rounds of the network, at one instant."""
 SAME = 2.0**-50
@@ -517,6 +520,14 @@ def _reach(net: Any, g: int, slot: int, held: bool, ends: bool, amount: float, t
 
 
 @compiled
+def _fetch(net: Any, g: int, at: int) -> None:
+    """Ask for what is known of a neuron, whose vector begins at `at`: targets are anywhere, and memory is far."""
+    for array in (N_SINCE, N_FREE, C_FLOW, N_WHERE, C_LEVEL):
+        prefetch(net[array] + 8 * g)
+    prefetch(net[N_Z] + 8 * at)
+
+
+@compiled
 def _row_at_once(net: Any, q: int, s: int, end: int, value: float, t: float) -> None:
     """Let synapses onto states of linear neurons arrive: as `_reach`, with everything found once; who stays calm is not
     looked at again.
@@ -537,7 +548,12 @@ def _row_at_once(net: Any, q: int, s: int, end: int, value: float, t: float) -> 
     gain_at, gain = whole(net, F_GAIN_AT), real(net, F_GAIN)
     fires = flag(net, C_FIRES)[p]
     wide = net[WIDEST]
+    for i in range(s, min(s + AHEAD, end)):
+        _fetch(net, np.int64(target[i]), base + (np.int64(target[i]) - begin) * nz)
     for i in range(s, end):
+        if i + AHEAD < end:
+            later = np.int64(target[i + AHEAD])
+            _fetch(net, later, base + (later - begin) * nz)
         g = np.int64(target[i])
         amount = value * weight[w_at + w_step * i]
         if amount == 0.0:
@@ -822,6 +838,24 @@ def start_points(net: Any, heap: Any, size: Any, sample: int, t: float) -> Any:
 
 
 @compiled
+def _settle(net: Any, p: int, i: int, t: float) -> Any:
+    """Say what neurons of a population that were touched, from the i-th on, will do by themselves, up to one that sends
+    now, or fails: return how many were looked at, and how it ended.
+    """
+    sends = whole(net, C_KIND)[p] == PASSING or whole(net, C_KIND)[p] == UNIT
+    while i < whole(net, N_N_TOUCHED)[p]:
+        g = whole(net, N_TOUCHED)[whole(net, C_FIRST)[p] + i]
+        flag(net, N_MARK)[g] = False
+        i += 1
+        if sends or (t >= real(net, N_FREE)[g] and _above(net, g)):
+            return i, SENDS
+        status = predict(net, g, t)
+        if status != FINE:
+            return i, status
+    return i, FINE
+
+
+@compiled
 def _instant(
     net: Any,
     heap: Any,
@@ -883,30 +917,30 @@ def _instant(
         for p in range(net[POPULATIONS]):
             kind = whole(net, C_KIND)[p]
             i = 0
-            while i < whole(net, N_N_TOUCHED)[p]:
-                g = whole(net, N_TOUCHED)[whole(net, C_FIRST)[p] + i]
-                flag(net, N_MARK)[g] = False
-                i += 1
-                if kind in (PASSING, UNIT):
-                    value = real(net, N_ACC)[g]
-                    real(net, N_ACC)[g] = 0.0
-                    if kind == UNIT:
-                        above = (
-                            value > real(net, C_LEVEL)[g]
-                            if flag(net, C_STRICT)[p]
-                            else value >= real(net, C_LEVEL)[g]
-                        )
-                        value = 1.0 if above else 0.0
-                    if value != 0.0:
-                        spikes = _note(net, spikes, g, value, t)
-                        heap = _send(net, heap, g, value, t, p, dt)
-                    continue
-                if t >= real(net, N_FREE)[g] and _above(net, g):
-                    heap, spikes, status = _discharge(net, heap, spikes, g, t, p, dt, False)
-                else:
-                    status = predict(net, g, t)
-                if status != FINE:
+            while True:
+                i, status = _settle(net, p, i, t)
+                if status == FINE:
+                    break
+                if status != SENDS:
                     return heap, spikes, place, status
+                g = whole(net, N_TOUCHED)[whole(net, C_FIRST)[p] + i - 1]
+                if kind not in (PASSING, UNIT):
+                    heap, spikes, status = _discharge(net, heap, spikes, g, t, p, dt, False)
+                    if status != FINE:
+                        return heap, spikes, place, status
+                    continue
+                value = real(net, N_ACC)[g]
+                real(net, N_ACC)[g] = 0.0
+                if kind == UNIT:
+                    above = (
+                        value > real(net, C_LEVEL)[g]
+                        if flag(net, C_STRICT)[p]
+                        else value >= real(net, C_LEVEL)[g]
+                    )
+                    value = 1.0 if above else 0.0
+                if value != 0.0:
+                    spikes = _note(net, spikes, g, value, t)
+                    heap = _send(net, heap, g, value, t, p, dt)
             whole(net, N_N_TOUCHED)[p] = 0
         if first_time(heap, size) > until:
             return heap, spikes, place, FINE

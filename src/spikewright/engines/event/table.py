@@ -18,7 +18,7 @@ from spikewright.engines.intrinsics import view
 
 
 def compiled(function: Any) -> Any:
-    """Return a function as machine code, made once whatever constants others call it with, not once for each."""
+    """Return a function as machine code, made once whatever constants others call it with; Numba would for each."""
     made: Any = njit(cache=True, nogil=True, error_model="numpy", fastmath=False)(function)
     template = made.get_call_template
 
