@@ -124,7 +124,7 @@ class _Run:
         self.draws = request.first_sample + sample
         self.now = self._start()
         self.heap = agenda(1024)
-        self.spikes: Any = (np.zeros(1024), np.zeros(1024, np.int64), np.zeros(1024))
+        self.spikes = np.zeros((3, 1024))
         self.points = points(self.network, self.built, request.seed, rng.key)
         self.traces, self.records = self._traces()
         self.net = self._table()

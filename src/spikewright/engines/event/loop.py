@@ -31,10 +31,13 @@ from spikewright.engines.event.crossing import first_crossing
 from spikewright.engines.event.queue import (
     FROM,
     KIND,
+    REALS,
     SINCE,
     VALUE,
     WHAT,
     WHO,
+    WHOLES,
+    fields,
     first_time,
     pop,
     push,
@@ -702,16 +705,15 @@ def _send(
 
 @compiled
 def _note(net: Any, spikes: Any, g: int, value: float, t: float) -> Any:
-    """Keep a spike; return the lists, made longer where they were full."""
-    times, neurons, values = spikes
+    """Keep a spike, (time, neuron, value); return the list, made longer where it was full."""
     n = whole(net, N_SIZE)[3]
-    if n == len(times):
-        more_t, more_g, more_v = np.zeros(2 * n), np.zeros(2 * n, np.int64), np.zeros(2 * n)
-        more_t[:n], more_g[:n], more_v[:n] = times, neurons, values
-        times, neurons, values = more_t, more_g, more_v
-    times[n], neurons[n], values[n] = t, g, value
+    if n == spikes.shape[1]:
+        longer = np.zeros((3, 2 * n))
+        longer[:, :n] = spikes
+        spikes = longer
+    spikes[0, n], spikes[1, n], spikes[2, n] = t, g, value
     whole(net, N_SIZE)[3] = n + 1
-    return times, neurons, values
+    return spikes
 
 
 @compiled
@@ -887,9 +889,10 @@ def _instant(
             place += 1
         while first_time(heap, size) <= until:
             e = pop(heap, size)
-            numbers, ints = heap[1], heap[2]
-            kind, what, who, begin = ints[e, KIND], ints[e, WHAT], ints[e, WHO], ints[e, FROM]
-            value, since = numbers[e, VALUE], numbers[e, SINCE]
+            _, numbers, ints = fields(heap)
+            r, w = REALS * e, WHOLES * e
+            kind, what, who, begin = ints[w + KIND], ints[w + WHAT], ints[w + WHO], ints[w + FROM]
+            value, since = numbers[r + VALUE], numbers[r + SINCE]
             if kind <= ROW_ENDS:
                 heap = _row(net, heap, what, who, begin, value, since, t, kind == ROW_ENDS, dt)
             elif kind == POINT_ENDS:

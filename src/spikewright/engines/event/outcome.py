@@ -99,7 +99,8 @@ def _spikes(
     parts = []
     for b, run in enumerate(runs):
         n = int(run.now.size[3])
-        time, neuron, value = (x[:n] for x in run.spikes)
+        time, number, value = run.spikes[:, :n]
+        neuron = number.astype(np.int64)
         own = (neuron >= low) & (neuron < high) & (time <= (first + steps) * network.dt)
         parts.append((time[own], np.full(int(own.sum()), b), neuron[own] - low, value[own]))
     time, sample, address, value = (np.concatenate(c) for c in zip(*parts, strict=True))
@@ -109,7 +110,7 @@ def _spikes(
     return Spikes(
         step[order],
         sample[order].astype(np.int64),
-        address[order].astype(np.int64),
+        address[order],
         value[order] if graded else None,
         time[order],
     )

@@ -10,28 +10,60 @@ import math
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from spikewright.engines.event.table import compiled
+from spikewright.engines.intrinsics import address_of, view
 
 # -- what is to happen -----------------------------------------------------------------------------------
-# an entry is a place in arrays: time, number, kind, four whole numbers and two real ones; `heap` holds places
-TIME, VALUE, SINCE = 0, 1, 2
-NUMBER, KIND, WHAT, WHO, FROM = 0, 1, 2, 3, 4
+# all in one array, since each reference to an array is counted: the places of entries by time, free ones behind; then
+# three real numbers of each entry; then five whole ones
+TIME, VALUE, SINCE, REALS = 0, 1, 2, 3
+NUMBER, KIND, WHAT, WHO, FROM, WHOLES = 0, 1, 2, 3, 4, 5
+WIDTH = 1 + REALS + WHOLES
 N, NEXT = 0, 1
 """In `size`: entries in the heap, and the number of the next one."""
 
 
-def agenda(room: int) -> tuple[Any, ...]:
-    """Return an empty heap: places, free places, real and whole fields."""
-    places = np.arange(room)
-    return places, np.zeros((room, 3)), np.zeros((room, 5), np.int64)
+def agenda(room: int) -> NDArray[np.int64]:
+    """Return an empty heap with room for some entries."""
+    heap = np.zeros(WIDTH * room, np.int64)
+    heap[:room] = np.arange(room)
+    return heap
+
+
+@compiled
+def fields(heap: Any) -> Any:
+    """Return the places of a heap, and the real and the whole numbers of all entries, entry after entry."""
+    room = len(heap) // WIDTH
+    return (
+        view(address_of(heap, 0), room, np.int64),
+        view(address_of(heap, room), REALS * room, np.float64),
+        view(address_of(heap, (1 + REALS) * room), WHOLES * room, np.int64),
+    )
 
 
 @compiled
 def _before(real: Any, whole: Any, a: int, b: int) -> bool:
-    if real[a, TIME] != real[b, TIME]:
-        return bool(real[a, TIME] < real[b, TIME])
-    return bool(whole[a, NUMBER] < whole[b, NUMBER])
+    if real[REALS * a + TIME] != real[REALS * b + TIME]:
+        return bool(real[REALS * a + TIME] < real[REALS * b + TIME])
+    return bool(whole[WHOLES * a + NUMBER] < whole[WHOLES * b + NUMBER])
+
+
+@compiled
+def _longer(heap: Any) -> Any:
+    """Return a full heap with twice the room."""
+    n = len(heap) // WIDTH
+    longer = np.zeros(2 * len(heap), np.int64)
+    places, real, whole = fields(heap)
+    more_places, more_real, more_whole = fields(longer)
+    for i in range(2 * n):
+        more_places[i] = places[i] if i < n else i
+    for i in range(REALS * n):
+        more_real[i] = real[i]
+    for i in range(WHOLES * n):
+        more_whole[i] = whole[i]
+    return longer
 
 
 @compiled
@@ -46,20 +78,16 @@ def push(
     value: float,
     since: float,
 ) -> Any:
-    """Add an entry and return the heap, made larger where it was full. `heap[0][n:]` are the free places."""
-    places, real, whole = heap
+    """Add an entry and return the heap, made larger where it was full."""
     n = size[N]
-    if n == len(places):
-        room = 2 * n
-        more = np.arange(room)
-        more[:n] = places
-        more_real, more_whole = np.zeros((room, 3)), np.zeros((room, 5), np.int64)
-        more_real[:n], more_whole[:n] = real, whole
-        places, real, whole = more, more_real, more_whole
+    if WIDTH * n == len(heap):
+        heap = _longer(heap)
+    places, real, whole = fields(heap)
     place = places[n]
-    real[place, TIME], real[place, VALUE], real[place, SINCE] = time, value, since
-    whole[place, NUMBER], whole[place, KIND], whole[place, WHAT] = size[NEXT], kind, what
-    whole[place, WHO], whole[place, FROM] = who, begin
+    r, w = REALS * place, WHOLES * place
+    real[r + TIME], real[r + VALUE], real[r + SINCE] = time, value, since
+    whole[w + NUMBER], whole[w + KIND], whole[w + WHAT] = size[NEXT], kind, what
+    whole[w + WHO], whole[w + FROM] = who, begin
     size[NEXT] += 1
     size[N] += 1
     i = n
@@ -70,13 +98,13 @@ def push(
         places[i] = places[up]
         i = up
     places[i] = place
-    return places, real, whole
+    return heap
 
 
 @compiled
 def pop(heap: Any, size: Any) -> int:
     """Take the first entry away and return its place, which is valid until the next `push`."""
-    places, real, whole = heap
+    places, real, whole = fields(heap)
     first = places[0]
     size[N] -= 1
     n = size[N]
@@ -102,7 +130,8 @@ def first_time(heap: Any, size: Any) -> float:
     """Return the time of the first entry, or infinity."""
     if size[N] == 0:
         return math.inf
-    return float(heap[1][heap[0][0], TIME])
+    places, real, _ = fields(heap)
+    return float(real[REALS * places[0] + TIME])
 
 
 # -- who fires next --------------------------------------------------------------------------------------
