@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -59,21 +60,16 @@ print("as expected")
 """
 
 
-def test_what_is_missing_is_named() -> None:
-    try:
-        import neo  # noqa: F401
-    except ImportError:
-        trains = analysis.Trains.of([[0.1]], end=1.0)
-        with pytest.raises(
-            sw.MissingExtra, match=r"to_neo needs Neo — pip install 'spikewright\[an"
-        ):
-            analysis.to_neo(None)  # type: ignore[arg-type]
-        with pytest.raises(sw.MissingExtra, match="cell_assemblies needs Elephant"):
-            analysis.cell_assemblies(trains, 0.1, longest=2)
-        with pytest.raises(sw.MissingExtra, match="patterns needs Elephant"):
-            analysis.patterns(trains, 0.1, longest=2)
-    else:
-        pytest.skip("Neo is installed")
+def test_what_is_missing_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("neo", "elephant", "quantities"):
+        monkeypatch.setitem(sys.modules, name, None)  # as if it were not installed
+    trains = analysis.Trains.of([[0.1]], end=1.0)
+    with pytest.raises(sw.MissingExtra, match=r"to_neo needs Neo — pip install 'spikewright\[an"):
+        analysis.to_neo(None)  # type: ignore[arg-type]
+    with pytest.raises(sw.MissingExtra, match="cell_assemblies needs Elephant"):
+        analysis.cell_assemblies(trains, 0.1, longest=2)
+    with pytest.raises(sw.MissingExtra, match="patterns needs Elephant"):
+        analysis.patterns(trains, 0.1, longest=2)
 
 
 @pytest.mark.peer

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, ClassVar
@@ -192,41 +193,46 @@ class Engine(ABC):
         ------
         EngineError : inputs, record or state do not fit the network; what is recorded would not fit the memory
         """
-        prepared: Prepared | None = None
-        if isinstance(network, Prepared):
-            prepared, network = network, network.network
-        entering, steps, batch = read_inputs(network, inputs or {}, steps, batch)
-        wanted = _wanted(network, record or {})
-        kept = tuple(network.populations) if spikes is None else tuple(spikes)
-        for name in kept:
-            if name not in network.populations:
-                raise EngineError(explain("run(spikes=)", f"no population {name!r}"))
-        if file is None:
-            first = 0 if state is None else state.step
-            _check_memory(network, wanted, first, steps, batch)
-        if prepared is None:
-            prepared = self.prepare(
-                network,
-                precision="double" if precision is None else precision,
-                threads=threads,
-                lazy=lazy,
-                batch=batch,
+        with self._together():
+            prepared: Prepared | None = None
+            if isinstance(network, Prepared):
+                prepared, network = network, network.network
+            entering, steps, batch = read_inputs(network, inputs or {}, steps, batch)
+            wanted = _wanted(network, record or {})
+            kept = tuple(network.populations) if spikes is None else tuple(spikes)
+            for name in kept:
+                if name not in network.populations:
+                    raise EngineError(explain("run(spikes=)", f"no population {name!r}"))
+            if file is None:
+                first = 0 if state is None else state.step
+                _check_memory(network, wanted, first, steps, batch)
+            if prepared is None:
+                prepared = self.prepare(
+                    network,
+                    precision="double" if precision is None else precision,
+                    threads=threads,
+                    lazy=lazy,
+                    batch=batch,
+                )
+            else:
+                self._check_prepared(prepared, precision, threads, lazy)
+            program = prepared.program
+            if state is None:
+                state = start(program, batch)
+            else:
+                _check_state(program, state, batch)
+            request = Request(
+                entering, steps, batch, seed, first_sample, wanted, kept, state, check_finite
             )
-        else:
-            self._check_prepared(prepared, precision, threads, lazy)
-        program = prepared.program
-        if state is None:
-            state = start(program, batch)
-        else:
-            _check_state(program, state, batch)
-        request = Request(
-            entering, steps, batch, seed, first_sample, wanted, kept, state, check_finite
-        )
-        keeping = Keeping(file, checkpoint, progress)
-        if keeping.is_needed:
-            self._check_keeping(keeping)
-            return run_in_stretches(self, prepared, request, keeping)
-        return self._advance(prepared, request)
+            keeping = Keeping(file, checkpoint, progress)
+            if keeping.is_needed:
+                self._check_keeping(keeping)
+                return run_in_stretches(self, prepared, request, keeping)
+            return self._advance(prepared, request)
+
+    def _together(self) -> AbstractContextManager[None]:
+        """Return what surrounds a run: with many processes, that an error of one stops all."""
+        return nullcontext()
 
     @property
     def is_writer(self) -> bool:

@@ -307,8 +307,11 @@ def bounds(n: int, parts: int) -> list[tuple[int, int]]:
 
 def default_threads(network: Network, batch: int) -> int:
     """Return how many threads a network is worth, of those that this process may use."""
-    if network.n_neurons * batch < SMALL:
-        return 1
+    return 1 if network.n_neurons * batch < SMALL else cores()
+
+
+def cores() -> int:
+    """Return how many cores this process may use."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1

@@ -332,7 +332,7 @@ class IntFire:
 def intfire(shared: Path) -> IntFire:
     found = IntFire(shared)
     if not found.folder.is_dir():
-        pytest.skip(f"no {found.folder}")
+        pytest.skip(f"no reference data at {found.folder}")
     return found
 
 

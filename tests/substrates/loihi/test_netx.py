@@ -22,7 +22,7 @@ LIF: dict[str, Any] = {"type": "CUBA", "vThMant": 2, "iDecay": 4096, "vDecay": 1
 def data(shared: Path) -> Path:
     folder = shared / "data" / "lava_netx"
     if not folder.is_dir():
-        pytest.skip("no networks of lava-dl here")
+        pytest.skip(f"no reference data at {folder}")
     return folder
 
 

@@ -8,8 +8,7 @@ last bit, on the number of ranks, and is that of the engine "cpu".
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from importlib import import_module
 from typing import Any, ClassVar
 
@@ -19,10 +18,9 @@ from spikewright.engines.cluster.build import build
 from spikewright.engines.cluster.collect import recording
 from spikewright.engines.cluster.ranks import HEAD, Ranks
 from spikewright.engines.cluster.run import ClusterRun
-from spikewright.engines.engine import Engine, Inputs, Prepared, Request
+from spikewright.engines.engine import Engine, Prepared, Request
 from spikewright.engines.planner import check_options
-from spikewright.engines.record import Record
-from spikewright.engines.recording import Recording, State
+from spikewright.engines.recording import Recording
 from spikewright.engines.stretches import Keeping
 from spikewright.errors import EngineError, MissingExtra, explain
 from spikewright.network.graph import Network
@@ -46,47 +44,6 @@ class Cluster(Engine):
         self.gather = gather
         self.ranks = Ranks(_world() if comm is None else comm)
 
-    def run(
-        self,
-        network: Network | Prepared,
-        inputs: Inputs | None = None,
-        *,
-        steps: int | None = None,
-        batch: int | None = None,
-        seed: int = 0,
-        first_sample: int = 0,
-        record: Mapping[str, Record | Sequence[str]] | None = None,
-        spikes: Sequence[str] | None = None,
-        state: State | None = None,
-        precision: str | None = None,
-        threads: int | None = None,
-        lazy: bool | None = None,
-        check_finite: bool = True,
-        file: str | os.PathLike[str] | None = None,
-        checkpoint: str | os.PathLike[str] | None = None,
-        progress: bool | Callable[[int], None] = False,
-    ) -> Recording:
-        """Run a network on all ranks; see `Engine.run`. `threads` are those of each rank; default: 1."""
-        with self.ranks.together():
-            return super().run(
-                network,
-                inputs,
-                steps=steps,
-                batch=batch,
-                seed=seed,
-                first_sample=first_sample,
-                record=record,
-                spikes=spikes,
-                state=state,
-                precision=precision,
-                threads=threads,
-                lazy=lazy,
-                check_finite=check_finite,
-                file=file,
-                checkpoint=checkpoint,
-                progress=progress,
-            )
-
     def prepare(
         self,
         network: Network,
@@ -96,7 +53,7 @@ class Cluster(Engine):
         lazy: bool | None = None,
         batch: int = 1,
     ) -> Prepared:
-        """Return this rank's part of a network, ready to run; called by all ranks."""
+        """Return this rank's part of a network, ready to run; called by all ranks. `threads` of each; default: 1."""
         with self.ranks.together():
             check_options(precision, threads)
             if lazy:
@@ -137,6 +94,9 @@ class Cluster(Engine):
                     cure="take Cluster(gather=True), or run in chunks, going on from each rank's own state",
                 )
             )
+
+    def _together(self) -> AbstractContextManager[None]:
+        return self.ranks.together()
 
     def _advance(self, prepared: Prepared, request: Request) -> Recording:
         self._check_same(request)

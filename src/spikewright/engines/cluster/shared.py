@@ -9,7 +9,6 @@ reads: who writes for round n + 2 has seen all in round n + 1, and they had done
 
 from __future__ import annotations
 
-import os
 import sys
 from typing import Any
 
@@ -17,6 +16,7 @@ import numpy as np
 from numba import njit, types
 
 from spikewright.engines.intrinsics import atomic_load, atomic_store
+from spikewright.engines.planner import cores
 
 LINE = 8
 """Numbers of 64 bits on a cache line."""
@@ -35,13 +35,6 @@ def is_one_machine(comm: Any) -> bool:
     here = int(node.Get_size())
     node.Free()
     return here == int(comm.Get_size())
-
-
-def cores() -> int:
-    """Return how many cores this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 class Shared:
