@@ -67,13 +67,13 @@ from spikewright.substrates.loihi.storage import (
 from spikewright.substrates.passes.delays import check_delays
 from spikewright.substrates.passes.fold_relays import FoldRelays
 from spikewright.substrates.passes.lay import (
+    check_partition,
     check_rates,
     fault_changes,
-    kept_rates,
+    keep_layout,
     labelled,
     lay,
     nets_of,
-    places,
     unicast,
     with_faults,
 )
@@ -84,7 +84,6 @@ from spikewright.substrates.passes.retime import Retime
 from spikewright.substrates.passes.route import route
 
 WEIGHT_BITS = (1, 2, 3, 4, 5, 6, 8)
-PARTITIONS = ("order", "traffic")
 
 
 @dataclass(frozen=True)
@@ -129,15 +128,9 @@ class Loihi(Substrate):
                     expected="one of " + ", ".join(map(str, WEIGHT_BITS)),
                 )
             )
-        if self.partition not in PARTITIONS:
-            raise SubstrateError(
-                explain(
-                    "loihi: partition",
-                    "unknown",
-                    found=repr(self.partition),
-                    expected=" or ".join(map(repr, PARTITIONS)),
-                )
-            )
+        problems = Problems()
+        check_partition(self.partition, "loihi", problems)
+        problems.raise_as(SubstrateError)
         for option, found, top in (
             ("input_max", self.input_max, INPUT_MAX),
             ("epoch", self.epoch, EPOCH_MAX),
@@ -146,10 +139,7 @@ class Loihi(Substrate):
                 raise SubstrateError(
                     explain(f"loihi: {option}", "out of range", found=found, expected=f"1 to {top}")
                 )
-        object.__setattr__(self, "rates", kept_rates(self.rates, "loihi: rates"))
-        for option in ("faulty", "failed_links"):
-            given = getattr(self, option)
-            object.__setattr__(self, option, places(given, f"{self.name}: {option}"))
+        keep_layout(self)
         _ = self.mesh
 
     @property

@@ -37,13 +37,13 @@ from spikewright.substrates.loihi2.model import Loihi2Input
 from spikewright.substrates.loihi2.storage import StoreWeights, Whole, in_own_unit, lower_network
 from spikewright.substrates.passes.delays import check_delays
 from spikewright.substrates.passes.lay import (
+    check_partition,
     check_rates,
     fault_changes,
-    kept_rates,
+    keep_layout,
     labelled,
     lay,
     nets_of,
-    places,
     unicast,
     with_faults,
 )
@@ -51,8 +51,6 @@ from spikewright.substrates.passes.mesh import Mesh
 from spikewright.substrates.passes.quantize import relative_error
 from spikewright.substrates.passes.retime import Retime
 from spikewright.substrates.passes.route import route
-
-PARTITIONS = ("order", "traffic")
 
 
 @dataclass(frozen=True)
@@ -97,18 +95,9 @@ class Loihi2(Substrate):
                     found=value,
                     expected=f"a whole number from {low} to {high}",
                 )
-        if self.partition not in PARTITIONS:
-            problems.add(
-                "loihi2: partition",
-                "unknown",
-                found=repr(self.partition),
-                expected=" or ".join(map(repr, PARTITIONS)),
-            )
+        check_partition(self.partition, "loihi2", problems)
         problems.raise_as(SubstrateError)
-        object.__setattr__(self, "rates", kept_rates(self.rates, "loihi2: rates"))
-        for option in ("faulty", "failed_links"):
-            given = getattr(self, option)
-            object.__setattr__(self, option, places(given, f"{self.name}: {option}"))
+        keep_layout(self)
         _ = self.mesh
 
     @property

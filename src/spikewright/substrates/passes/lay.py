@@ -33,6 +33,10 @@ SHOWN = (0, 2, 1, 3, 4, 5)
 """Directions in the order of `Costs.links`: east, west, north, south, north-east, south-west."""
 
 
+PARTITIONS = ("order", "traffic")
+"""How a network is cut into cores: in the order of its neurons, or by what they send each other."""
+
+
 def places(given: Iterable[Any], where: str) -> tuple[tuple[Any, ...], ...]:
     """Return places as sorted tuples without repeats: whole numbers, and directions as text.
 
@@ -151,6 +155,28 @@ def kept_rates(rates: Mapping[str, Any], where: str) -> dict[str, Any]:
             explain(where, "not rates", found=repr(rates), expected="population -> Hz")
         )
     return {k: v if np.ndim(v) == 0 else tuple(np.ravel(v).tolist()) for k, v in rates.items()}
+
+
+def check_partition(partition: str, where: str, problems: Problems) -> None:
+    """Note where a way to cut a network into cores is not known."""
+    if partition not in PARTITIONS:
+        expected = " or ".join(map(repr, PARTITIONS))
+        problems.add(f"{where}: partition", "unknown", found=repr(partition), expected=expected)
+
+
+def keep_layout(substrate: Any) -> None:
+    """Bring what a frozen substrate is told of rates and faults into one form, so that equal ones are equal.
+
+    Raises
+    ------
+    SubstrateError : not rates, or not lists of places
+    """
+    name = substrate.name
+    if hasattr(substrate, "rates"):
+        object.__setattr__(substrate, "rates", kept_rates(substrate.rates, f"{name}: rates"))
+    for option in ("faulty", "failed_links"):
+        found = places(getattr(substrate, option), f"{name}: {option}")
+        object.__setattr__(substrate, option, found)
 
 
 def nets_of(

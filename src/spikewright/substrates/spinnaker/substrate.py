@@ -28,12 +28,12 @@ from spikewright.substrates.base import (
 )
 from spikewright.substrates.passes.delays import check_delays
 from spikewright.substrates.passes.lay import (
+    check_partition,
     check_rates,
     fault_changes,
-    kept_rates,
+    keep_layout,
     labelled,
     lay,
-    places,
     with_faults,
     without_routers,
 )
@@ -63,7 +63,6 @@ from spikewright.substrates.spinnaker.mapping import (
 from spikewright.substrates.spinnaker.model import ONE, SpiNNakerInput, SpiNNakerLIF
 from spikewright.substrates.spinnaker.storage import Stored, StoreWeights, as_volts, store
 
-PARTITIONS = ("order", "traffic")
 INHIBITORY = "{} (inhibitory)"
 """Name of the second projection, where weights of both signs become two synapse types."""
 
@@ -127,18 +126,9 @@ class SpiNNaker(Substrate):
                 found=self.mesh,
                 expected=f"two numbers of chips, {most} chips at most",
             )
-        if self.partition not in PARTITIONS:
-            problems.add(
-                "spinnaker: partition",
-                "unknown",
-                found=repr(self.partition),
-                expected=" or ".join(map(repr, PARTITIONS)),
-            )
+        check_partition(self.partition, "spinnaker", problems)
         problems.raise_as(SubstrateError)
-        object.__setattr__(self, "rates", kept_rates(self.rates, "spinnaker: rates"))
-        for option in ("faulty", "failed_links"):
-            given = getattr(self, option)
-            object.__setattr__(self, option, places(given, f"{self.name}: {option}"))
+        keep_layout(self)
         _ = self.torus
 
     @property

@@ -23,7 +23,7 @@ from spikewright.substrates.base import (
     Substrate,
     load_chip,
 )
-from spikewright.substrates.passes.lay import fault_changes, labelled, lay, places, with_faults
+from spikewright.substrates.passes.lay import fault_changes, keep_layout, labelled, lay, with_faults
 from spikewright.substrates.passes.mesh import Mesh
 from spikewright.substrates.passes.quantize import relative_error
 from spikewright.substrates.passes.retime import Retime
@@ -68,9 +68,7 @@ class TrueNorth(Substrate):
 
     def __post_init__(self) -> None:
         self.check_preset(self.preset)
-        for option in ("faulty", "failed_links"):
-            given = getattr(self, option)
-            object.__setattr__(self, option, places(given, f"{self.name}: {option}"))
+        keep_layout(self)
         _ = self.mesh
 
     @property
